@@ -1,0 +1,434 @@
+"""The simulator's protocol: what each call answers, and how a task lives."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from caller import SUBMIT, Caller, data_uri, picture
+
+from wan_notebook.simulator import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FLASH = "wan2.6-i2v-flash"
+SMALL = {"resolution": "720P", "duration": 2, "audio": False}
+DOOMED = "[simulate: FAILED DataInspectionFailed]"
+DAY = 24 * 3600
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    with Simulator(speed=100, render="shape") as running:
+        yield running
+
+
+@pytest.fixture
+def caller(sim: Simulator, request: pytest.FixtureRequest) -> Iterator[Caller]:
+    with Caller(sim, f"sk-{request.node.name}") as one:
+        yield one
+
+
+@pytest.fixture
+def slow() -> Iterator[Caller]:
+    """A simulator whose clock all but stands still: it moves when the test says so."""
+    with Simulator(speed=1e-6, render="shape") as running, Caller(running) as one:
+        yield one
+
+
+def test_a_submit_becomes_a_task_and_the_task_a_video_that_can_be_downloaded(caller: Caller) -> None:
+    answer = caller.submit(**SMALL).json()
+    assert answer["output"]["task_status"] == "PENDING"
+    assert answer["request_id"]
+
+    done = caller.finish(answer["output"]["task_id"])
+    output = done["output"]
+    assert output["task_status"] == "SUCCEEDED"
+    assert output["orig_prompt"] == "A cat."
+    for name in ("submit_time", "scheduled_time", "end_time"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", output[name])
+
+    clip = httpx.get(output["video_url"], trust_env=False)
+    assert clip.headers["content-type"] == "video/mp4"
+    assert int(clip.headers["content-length"]) == len(clip.content)
+    part = httpx.get(output["video_url"], headers={"Range": "bytes=4-11"}, trust_env=False)
+    assert part.status_code == 206
+    assert part.content == clip.content[4:12]
+
+
+def test_every_answer_names_the_simulator_and_its_speed(sim: Simulator, caller: Caller) -> None:
+    origin = sim.base_url.removesuffix("/api/v1")
+    answers = [
+        caller.submit(prompt=DOOMED),
+        caller.post({}),
+        caller.http.get("/tasks/x"),
+        caller.http.get("/nothing/here"),
+        caller.http.delete("/tasks"),
+        httpx.get(sim.base_url + "/tasks", trust_env=False),
+        httpx.get(origin + "/results/1/x.mp4", trust_env=False),
+        httpx.post(origin + "/", trust_env=False),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 400, 200, 404, 405, 401, 403, 400]
+    assert {answer.headers["x-wan-simulator"] for answer in answers} == {"speed=100"}
+
+
+@pytest.mark.parametrize(
+    ("authorization", "message"),
+    [
+        (None, "No API-key provided."),
+        ("Bearer", "No API-key provided."),
+        ("Bearer sk-invalid-1", "Invalid API-key provided."),
+        ("Bearer pk-1", "Invalid API-key provided."),
+        ("Bearer sk-sp-1", "Invalid API-key provided."),
+        ("Basic sk-1", "Invalid API-key provided."),
+        ("Bearer sk-region-beijing-1", "Incorrect API key provided."),
+    ],
+)
+def test_a_key_that_is_missing_wrong_or_of_another_region_is_refused(
+    sim: Simulator, authorization: str | None, message: str
+) -> None:
+    headers = {"X-DashScope-Async": "enable"} | ({"Authorization": authorization} if authorization else {})
+    for answer in (
+        httpx.post(sim.base_url + SUBMIT, json={}, headers=headers, trust_env=False),
+        httpx.get(sim.base_url + "/tasks/1", headers=headers, trust_env=False),
+    ):
+        assert answer.status_code == 401
+        assert (answer.json()["code"], answer.json()["message"]) == ("InvalidApiKey", message)
+
+
+def test_each_key_is_an_account_of_its_own(sim: Simulator, caller: Caller) -> None:
+    task_id = caller.accepted(DOOMED)
+    with Caller(sim, "sk-somebody-else") as other:
+        assert other.state(task_id) == "UNKNOWN"
+        assert other.http.get("/tasks").json()["total"] == 0
+        assert other.http.post(f"/tasks/{task_id}/cancel").status_code == 400
+    assert caller.http.get("/tasks").json()["total"] == 1
+
+
+def test_a_submit_without_the_async_header_is_refused(caller: Caller) -> None:
+    answer = caller.http.post(SUBMIT, json={"model": FLASH})
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "AccessDenied"
+    assert answer.json()["message"] == "current user api does not support synchronous calls."
+
+
+def _body(model: str = FLASH, given: Any = ..., **parameters: Any) -> dict[str, Any]:
+    return {"model": model, "input": {"img_url": "http://x"} if given is ... else given, "parameters": parameters}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], "Required body invalid"),
+        ({}, "Field required: model"),
+        (_body("wan9"), "Model not exist."),
+        (_body("WAN2.6-I2V-FLASH"), "Model not exist."),
+        (_body("wan2.6-i2v-flash "), "Model not exist."),
+        ({"model": FLASH}, "Field required: input"),
+        (_body(given={"prompt": "A cat."}), "Field required: input.img_url"),
+        (_body(given={"img_url": ""}), "Field required: input.img_url"),
+        (_body(given={"img_url": "cat.png"}), "URL is missing or invalid"),
+        (_body(given={"img_url": "http://x", "prompt": 5}), "prompt must be a string"),
+        (_body(resolution="480P"), "resolution"),
+        (_body(resolution="720p"), "resolution"),
+        (_body(resolution=720), "resolution"),
+        (_body("wan2.2-i2v-plus", resolution="720P"), "resolution"),
+        (_body("wan2.1-i2v-plus", resolution="480P"), "resolution"),
+        (_body(duration=1), "duration"),
+        (_body(duration=16), "duration"),
+        (_body(duration=5.0), "duration must be an integer"),
+        (_body(duration="5"), "duration must be an integer"),
+        (_body(duration=True), "duration must be an integer"),
+        (_body("wan2.6-i2v-us", duration=6), "duration"),
+        (_body("wan2.5-i2v-preview", duration=6), "duration"),
+        (_body("wan2.2-i2v-flash", duration=4), "duration"),
+        (_body("wan2.1-i2v-turbo", duration=2), "duration"),
+        (_body(shot_type="many"), "shot_type"),
+        (_body(audio="no"), "audio must be a boolean"),
+        (_body(watermark=1), "watermark must be a boolean"),
+        (_body(prompt_extend="true"), "prompt_extend must be a boolean"),
+        (_body(seed=-1), "seed"),
+        (_body(seed=2**31), "seed"),
+        (_body(seed=1.5), "seed must be an integer"),
+    ],
+)
+def test_a_body_the_model_cannot_take_is_refused_with_the_services_words(
+    caller: Caller, body: Any, message: str
+) -> None:
+    answer = caller.post(body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] in ("InvalidParameter", "InvalidURL")
+    assert message in answer.json()["message"]
+    assert answer.json()["request_id"]
+
+
+def test_text_that_is_no_json_is_refused(caller: Caller) -> None:
+    answer = caller.http.post(SUBMIT, content=b"{", headers={"X-DashScope-Async": "enable"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "InvalidParameter")
+
+
+def test_the_path_of_another_task_is_told_to_check_the_url(caller: Caller) -> None:
+    answer = caller.http.post("/services/aigc/image2video/video-synthesis", json={})
+    assert (answer.status_code, answer.json()["message"]) == (400, "url error, please check url！")
+
+
+def test_fields_nobody_documents_are_ignored_and_stay_visible(sim: Simulator, caller: Caller) -> None:
+    body = _body("wan2.2-i2v-flash", {"img_url": "http://127.0.0.1:9/x", "extend_prompt": True, "function": "f"})
+    body["parameters"] = {"audio": "whatever", "shot_type": 3, "typo": None}
+    assert caller.post(body).status_code == 200
+    seen = sim.requests[-1]
+    assert (seen.call, seen.method, seen.path, seen.json) == ("submit", "POST", "/api/v1" + SUBMIT, body)
+    assert seen.headers["authorization"] == "Bearer sk-..."
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "usage"),
+    [
+        (
+            FLASH,
+            {"duration": 2},
+            {"duration": 2, "output_video_duration": 2, "input_video_duration": 0, "SR": 1080, "audio": True},
+        ),
+        (FLASH, SMALL, {"duration": 2, "output_video_duration": 2, "input_video_duration": 0, "SR": 720, "audio": False}),
+        (
+            "wan2.6-i2v",
+            {"duration": 3, "resolution": "720P"},
+            {"duration": 3, "output_video_duration": 3, "input_video_duration": 0, "SR": 720},
+        ),
+        ("wan2.5-i2v-preview", {"resolution": "480P"}, {"duration": 5, "SR": 480}),
+        ("wan2.2-i2v-flash", {}, {"duration": 5, "SR": 720}),
+        ("wanx2.1-i2v-turbo", {"duration": 3, "resolution": "480P"}, {"video_duration": 3, "video_ratio": "standard"}),
+    ],
+)
+def test_usage_is_told_in_the_words_of_the_family(
+    caller: Caller, model: str, parameters: dict[str, Any], usage: dict[str, Any]
+) -> None:
+    done = caller.finish(caller.accepted(model=model, **parameters))
+    assert done["usage"] == {**usage, "video_count": 1}
+    assert ("actual_prompt" in done["output"]) == (not model.startswith("wan2.6"))
+
+
+def test_without_prompt_extend_there_is_no_rewritten_prompt(caller: Caller) -> None:
+    done = caller.finish(
+        caller.accepted(model="wan2.1-i2v-turbo", duration=3, resolution="480P", prompt_extend=False)
+    )
+    assert "actual_prompt" not in done["output"]
+
+
+@pytest.mark.parametrize(("model", "kept"), [(FLASH, 1500), ("wan2.1-i2v-turbo", 800)])
+def test_a_long_prompt_is_cut_without_a_word(caller: Caller, model: str, kept: int) -> None:
+    options = SMALL if model == FLASH else {"duration": 3, "resolution": "480P"}
+    done = caller.finish(caller.accepted("猫" * 2000, model=model, **options))
+    assert done["output"]["orig_prompt"] == "猫" * kept
+
+
+def test_a_task_can_be_asked_to_fail_with_and_without_a_reason(sim: Simulator, caller: Caller) -> None:
+    output = caller.finish(caller.accepted(f"A cat. {DOOMED}"))["output"]
+    assert output["task_status"] == "FAILED"
+    assert (output["code"], output["message"]) == (
+        "DataInspectionFailed",
+        "Input data may contain inappropriate content.",
+    )
+    silent = caller.finish(caller.accepted("[simulate: FAILED]"))
+    assert silent["output"]["task_status"] == "FAILED"
+    assert not {"code", "message", "video_url"} & set(silent["output"])
+    assert "usage" not in silent
+    sim.fail_next("InternalError.Algo", "out of luck")
+    output = caller.finish(caller.accepted())["output"]
+    assert (output["code"], output["message"]) == ("InternalError.Algo", "out of luck")
+
+
+def test_only_a_pending_task_can_be_cancelled(slow: Caller) -> None:
+    first, second = slow.accepted(), slow.accepted(DOOMED)
+    assert set(slow.http.post(f"/tasks/{first}/cancel/").json()) == {"request_id"}
+    assert slow.state(first) == "CANCELED"
+    slow.sim.clock.advance(2.5)
+    assert slow.state(second) == "RUNNING"
+    for task_id in (first, second, "unknown"):
+        answer = slow.http.post(f"/tasks/{task_id}/cancel")
+        assert (answer.status_code, answer.json()["code"]) == (400, "UnsupportedOperation")
+
+
+def test_the_list_filters_and_turns_pages(slow: Caller) -> None:
+    ids = []
+    for model in (FLASH, FLASH, "wan2.6-i2v"):
+        ids.append(slow.accepted(DOOMED, model=model))
+        slow.sim.clock.advance(10)
+    everything = slow.http.get("/tasks/").json()
+    assert [row["task_id"] for row in everything["data"]] == ids[::-1]
+    assert (everything["total"], everything["total_page"], everything["page_no"], everything["page_size"]) == (3, 1, 1, 10)
+    row = everything["data"][0]
+    assert row["status"] == "FAILED"
+    assert row["end_time"] > row["start_time"] > row["gmt_create"] > 1e12
+    assert not {"video_url", "prompt", "task_status"} & set(row)
+
+    def listed(**query: Any) -> list[str]:
+        return [row["task_id"] for row in slow.http.get("/tasks", params=query).json()["data"]]
+
+    assert listed(page_size=2, page_no=2) == ids[:1]
+    assert listed(model_name=FLASH) == ids[1::-1]
+    assert listed(status="SUCCEEDED") == []
+    assert listed(task_id=ids[1]) == ids[1:2]
+    assert listed(api_key_id=row["api_key_id"]) == ids[::-1]
+    assert listed(start_time="20200101000000") == []
+    for query in ({"start_time": "yesterday"}, {"page_no": 0}, {"page_size": "ten"}):
+        assert slow.http.get("/tasks", params=query).status_code == 400
+    far = {"start_time": "20200101000000", "end_time": "20200103000000"}
+    assert slow.http.get("/tasks", params=far).status_code == 400
+
+
+def test_submits_beyond_the_rate_are_refused_until_a_second_has_passed(slow: Caller) -> None:
+    for _ in range(5):
+        slow.accepted(DOOMED)
+    refused = slow.submit(DOOMED)
+    assert (refused.status_code, refused.json()["code"]) == (429, "Throttling.RateQuota")
+    slow.accepted(DOOMED, model="wan2.6-i2v")
+    with Caller(slow.sim, "sk-other") as other:
+        other.accepted(DOOMED)
+    slow.sim.clock.advance(1)
+    slow.accepted(DOOMED)
+    for _ in range(2):
+        slow.accepted(DOOMED, model="wan2.2-i2v-plus")
+    assert slow.submit(DOOMED, model="wan2.2-i2v-plus").status_code == 429
+
+
+def test_queries_beyond_twenty_a_second_are_refused(slow: Caller) -> None:
+    answers = [slow.http.get("/tasks/x") for _ in range(21)]
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+    assert slow.http.get("/tasks").status_code == 200
+    slow.sim.clock.advance(1)
+    assert slow.state("x") == "UNKNOWN"
+
+
+def test_more_tasks_than_may_run_at_once_wait_their_turn(slow: Caller) -> None:
+    first = [slow.accepted(DOOMED) for _ in range(5)]
+    slow.sim.clock.advance(1)
+    late = slow.accepted(DOOMED)
+    slow.sim.clock.advance(2.5)
+    assert {slow.state(task_id) for task_id in first} == {"RUNNING"}
+    assert slow.state(late) == "PENDING"
+    slow.sim.clock.advance(2)
+    assert slow.state(late) == "RUNNING"
+    ended = slow.query(first[0])["output"]["end_time"]
+    assert slow.query(late)["output"]["scheduled_time"] == ended
+
+
+@pytest.mark.full
+def test_a_full_queue_refuses_the_next_submit(slow: Caller) -> None:
+    refused = None
+    for number in range(1500):
+        answer = slow.submit(DOOMED, model="wan2.2-i2v-flash", image=data_uri(picture((240, 240))))
+        if answer.status_code == 429:
+            refused = number
+            break
+        if number % 2:
+            slow.sim.clock.advance(1)
+    assert refused is not None
+    rows = slow.http.get("/tasks", params={"status": "PENDING"}).json()
+    assert rows["total"] == 500
+
+
+def test_a_task_takes_as_long_as_documented_however_fast_it_was_rendered(tmp_path: Path) -> None:
+    with Simulator(speed=1e-6, render="shape", folder=tmp_path) as sim, Caller(sim) as caller:
+        task_id = caller.accepted(**SMALL)
+        wait_for(lambda: any((tmp_path / "clips").glob("*.mp4")))
+        sim.clock.advance(2 + 25 + 4 * 2 - 0.1)
+        assert caller.state(task_id) == "RUNNING"
+        sim.clock.advance(0.2)
+        assert caller.state(task_id) == "SUCCEEDED"
+
+
+def test_a_day_later_the_task_is_unknown_its_address_closed_and_its_clip_gone(tmp_path: Path) -> None:
+    with Simulator(speed=1, render="shape", folder=tmp_path) as sim, Caller(sim) as caller:
+        task_id = caller.accepted(**SMALL)
+        url = caller.finish(task_id)["output"]["video_url"]
+        assert httpx.get(url, trust_env=False).status_code == 200
+        forged = httpx.get(url.replace("Expires=1", "Expires=2"), trust_env=False)
+        assert (forged.status_code, "SignatureDoesNotMatch" in forged.text) == (403, True)
+        sim.clock.advance(DAY - 2 * 3600)
+        assert httpx.get(url, trust_env=False).status_code == 200
+        sim.clock.advance(3 * 3600)
+        assert caller.query(task_id)["output"] == {"task_id": task_id, "task_status": "UNKNOWN"}
+        late = httpx.get(url, trust_env=False)
+        assert late.status_code == 403
+        assert late.text.startswith("<?xml")
+        assert "<Code>AccessDenied</Code>" in late.text
+        assert "expired" in late.text
+        assert list((tmp_path / "clips").iterdir())
+        caller.accepted(DOOMED)  # swept when something new comes
+        assert not list((tmp_path / "clips").iterdir())
+
+
+def test_a_submit_whose_answer_is_withheld_exists_already(sim: Simulator, caller: Caller) -> None:
+    answers: list[httpx.Response] = []
+    with sim.hold_submits() as held:
+        thread = threading.Thread(target=lambda: answers.append(caller.submit(DOOMED)))
+        thread.start()
+        held.wait()
+        with Caller(sim, _key_of(caller)) as same:
+            assert same.http.get("/tasks").json()["total"] == 1
+        assert not answers
+    thread.join()
+    assert answers[0].status_code == 200
+
+
+def test_faults_can_be_ordered(sim: Simulator, caller: Caller) -> None:
+    sim.refuse_next("submit", 429, "Throttling.BurstRate", "too fast", headers={"Retry-After": "3"})
+    answer = caller.submit(DOOMED)
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "Throttling.BurstRate", "3")
+    sim.refuse_next("query", 502, body=b"<html>Bad Gateway</html>", headers={"Content-Type": "text/html"})
+    assert caller.http.get("/tasks/x").text == "<html>Bad Gateway</html>"
+    sim.drop_next("submit")
+    with pytest.raises(httpx.RemoteProtocolError):
+        caller.submit(DOOMED)
+    assert caller.http.get("/tasks").json()["total"] == 0
+    sim.drop_next("submit", handled=True)
+    with pytest.raises(httpx.RemoteProtocolError):
+        caller.submit(DOOMED)
+    assert caller.http.get("/tasks").json()["total"] == 1
+
+
+def test_the_speed_may_change_while_it_runs_and_the_clock_never_goes_back() -> None:
+    with Simulator(speed=1) as sim:
+        before = sim.clock.now()
+        sim.speed = 500
+        answer = httpx.get(sim.base_url + "/x", trust_env=False)
+        assert answer.headers["x-wan-simulator"] == "speed=500"
+        assert sim.clock.now() >= before
+        for wrong in (0, -1, float("nan")):
+            with pytest.raises(ValueError, match="speed"):
+                sim.speed = wrong
+        with pytest.raises(ValueError, match="never goes back"):
+            sim.clock.advance(-1)
+
+
+def test_it_ends_with_its_block_and_leaves_no_thread_and_no_port_behind() -> None:
+    before = set(threading.enumerate())
+    with Simulator(speed=50, render="shape") as sim, Caller(sim) as caller:
+        caller.accepted(resolution="1080P", duration=15)  # given up in the middle
+        base_url = sim.base_url
+        with pytest.raises(OSError, match="in use"), Simulator(port=int(base_url.split(":")[2].split("/")[0])):
+            pass
+    assert set(threading.enumerate()) == before
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(base_url, trust_env=False)
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = sim.base_url
+
+
+def _key_of(caller: Caller) -> str:
+    return caller.http.headers["authorization"].removeprefix("Bearer ")
+
+
+def wait_for(condition: Any) -> None:
+    import time
+
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

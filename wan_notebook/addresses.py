@@ -1,0 +1,75 @@
+"""Addresses of media that the service fetches by itself: may it be one, can it be reached, what of it may be shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+__all__ = ["extension", "is_address", "public_url", "unreachable", "wrong_address"]
+
+SCHEMES = ("http:", "https:", "oss:")
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is meant as an http(s) or ``oss://`` address rather than a path.
+
+    >>> is_address("HTTPS://example.com/a.png"), is_address("images/a.png")
+    (True, False)
+    """
+    return text[:6].lower().startswith(SCHEMES)
+
+
+def wrong_address(url: str) -> tuple[str, str] | None:
+    """Why an address cannot work, and what to do; None for a good one.
+
+    >>> wrong_address("https:///a.png")
+    ('it names no host', 'Write https://host/path')
+    >>> wrong_address("https://example.com/a.png")
+    """
+    if any(c.isspace() for c in url):
+        return "an address has no blanks in it", f"Write {'%20'.join(url.split())[:60]}"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return f"it is no valid address ({error})", "Copy it again"
+    if not host or not url[len(parts.scheme) :].startswith("://"):
+        return "it names no host", f"Write {parts.scheme}://host/path"
+    if parts.scheme == "oss" and not parts.path.strip("/"):
+        return "it names no file", "Give the oss:// address as the upload returned it"
+    return None
+
+
+def unreachable(url: str) -> bool:
+    """Whether only this machine or its own network can fetch an address.
+
+    >>> unreachable("http://localhost:8000/a.png"), unreachable("https://example.com/a.png")
+    (True, False)
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+
+
+def extension(url: str) -> str:
+    """The file extension in an address's path, lower case; empty where none can be seen.
+
+    >>> extension("https://example.com/music/a.MP3?Signature=x.y")
+    '.mp3'
+    """
+    last = urlsplit(url).path.rpartition("/")[2]
+    found = re.search(r"\.[A-Za-z0-9]{1,5}$", last)
+    return found[0].lower() if found else ""
+
+
+def public_url(url: str) -> str:
+    """An address without query, fragment, user name and password: what may be recorded.
+
+    >>> public_url("https://me:secret@example.com/a.png?Signature=x#y")
+    'https://example.com/a.png'
+    """
+    bare = re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)[^/\\]*@", r"\1", bare)

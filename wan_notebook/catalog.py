@@ -1,0 +1,253 @@
+"""Known facts: what each model accepts, costs and is limited to, with source and date.
+
+The facts are data (``catalog.toml``); this room only reads them, once, on first use.
+
+>>> catalog().model("wan2.6-i2v-flash").resolutions
+('720P', '1080P')
+>>> catalog().region("ap-southeast-1").name
+'singapore'
+>>> catalog().model("wan9-i2v").known
+False
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import tomllib
+from dataclasses import dataclass, field
+from decimal import Decimal
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.errors import ConfigurationError
+from wan_notebook.facts import AudioLimits, ImageLimits, ModelSpec, Price, RateLimit, Region, ServiceFacts, Source
+from wan_notebook.wording import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Catalog", "ModelSpec", "Region", "catalog", "predicted_size", "regions", "suggest"]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All known facts. Get it from :func:`catalog`."""
+
+    models: Mapping[str, ModelSpec]
+    regions: Mapping[str, Region]
+    service: ServiceFacts
+    unknown: ModelSpec = field(repr=False)
+    pixels: Mapping[str, Any] = field(repr=False)
+    prices: Mapping[str, Any] = field(repr=False)
+    sources: Mapping[str, Source] = field(repr=False)
+
+    def model(self, name: str) -> ModelSpec:
+        """Look up a model; one that is not in the catalogue gets ``known=False`` and permissive limits."""
+        spec = self.models.get(name)
+        return spec if spec is not None else ModelSpec(**{**vars(self.unknown), "name": name})
+
+    def find_region(self, name_or_alias: str) -> Region | None:
+        """Look up a region by name, vendor id or alias, in any case; None when there is none."""
+        word = name_or_alias.strip().lower()
+        return next((r for r in self.regions.values() if word == r.name or word in r.aliases), None)
+
+    def region(self, name_or_alias: str) -> Region:
+        """Look up a region.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such region; names the known ones and the closest.
+        """
+        region = self.find_region(name_or_alias)
+        if region is not None:
+            return region
+        spellings = {spelling: r.name for r in self.regions.values() for spelling in (r.name, *r.aliases)}
+        close = suggest(name_or_alias, spellings)
+        meant = f" Did you mean {spellings[close]}?" if close else ""
+        raise ConfigurationError(
+            f"There is no region {name_or_alias[:60]!r}.", hint=f"Known: {', '.join(self.regions)}.{meant}"
+        )
+
+    def price(self, model: str, region: str, resolution: str, *, audio: bool = True) -> Price | None:
+        """Price of one second of output video.
+
+        Parameters
+        ----------
+        model, region, resolution : str
+        audio : bool
+            False for a clip asked for without sound, where that has a price of its own.
+
+        Returns
+        -------
+        Price or None
+            None when it is unknown; that never means free.
+        """
+        found = self.find_region(region)
+        tables = [self.prices[name] for name in found.prices] if found else []
+        table = next((table for table in tables if model in table["models"]), None)
+        if table is None:
+            return None
+        row = table["models"][model]
+        rates = row if audio else row.get("silent", row)
+        if resolution not in rates:
+            return None
+        free = row.get("free_seconds")
+        return Price(
+            rate=rates[resolution],
+            currency=row.get("currency", table["currency"]),
+            about=row.get("about", table["about"]),
+            free_quota=f"{free} s in the {table['free_days']} days after activation" if free else "",
+            source=self.sources[table["source"]],
+        )
+
+
+@functools.cache
+def catalog() -> Catalog:
+    """The catalogue, read on first use."""
+    text = resources.files("wan_notebook").joinpath("catalog.toml").read_text(encoding="utf-8")
+    raw = tomllib.loads(text, parse_float=Decimal)
+    sources = {
+        tag: Source(tag, entry["title"], entry["url"], entry["date"].isoformat())
+        for tag, entry in raw["sources"].items()
+    }
+    return Catalog(
+        models={name: _model(name, entry, raw["limits"], sources) for name, entry in raw["models"].items()},
+        regions={name: _region(name, entry, sources) for name, entry in raw["regions"].items()},
+        service=ServiceFacts(**{**raw["service"], "source": sources[raw["service"]["source"]]}),
+        unknown=_unknown(raw),
+        pixels=raw["pixels"],
+        prices=raw["prices"],
+        sources=sources,
+    )
+
+
+def regions() -> tuple[Region, ...]:
+    """All regions, ours first choice first."""
+    return tuple(catalog().regions.values())
+
+
+def predicted_size(width: int, height: int, resolution: str) -> tuple[int, int] | None:
+    """Size of the clip to expect for a first frame, "about": the aspect is kept, both sides are multiples of 16.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the first frame, in pixels.
+    resolution : str
+
+    Returns
+    -------
+    tuple of int or None
+        None for a resolution whose pixel target is not known.
+
+    Examples
+    --------
+    >>> predicted_size(750, 1000, "720P")
+    (816, 1104)
+    """
+    pixels = catalog().pixels
+    target, step = pixels.get(resolution), pixels["multiple"]
+    if target is None or width < 1 or height < 1:
+        return None
+    wide = math.isqrt(target * width // height) // step * step
+    high = math.isqrt(target * height // width) // step * step
+    return max(wide, step), max(high, step)
+
+
+def _model(name: str, entry: Mapping[str, Any], limits: Mapping[str, Any], sources: Mapping[str, Source]) -> ModelSpec:
+    durations = entry["durations"]
+    if isinstance(durations, dict):
+        durations = range(durations["from"], durations["to"] + 1)
+    rate = entry["rate"]
+    low, high = entry["run_seconds"]
+    return ModelSpec(
+        name=name,
+        known=True,
+        resolutions=tuple(entry["resolutions"]),
+        resolution=entry["resolution"],
+        service_resolution=entry["service_resolution"],
+        durations=tuple(durations),
+        duration=entry["duration"],
+        service_duration=entry["service_duration"],
+        audio=entry["audio"],
+        audio_url=entry["audio_url"],
+        shot_types=tuple(entry["shot_types"]),
+        prompt_chars=entry["prompt_chars"],
+        negative_prompt_chars=entry["negative_prompt_chars"],
+        image=_image_limits(limits, entry["image_bytes"]),
+        audio_file=_audio_limits(limits),
+        run_seconds=(low, high),
+        wire=entry["wire"],
+        regions=tuple(entry["regions"]),
+        twin=entry.get("twin"),
+        rate=RateLimit(**{**rate, "source": sources[rate["source"]]}),
+        source=sources[entry["source"]],
+    )
+
+
+def _unknown(raw: Mapping[str, Any]) -> ModelSpec:
+    """What is assumed of a model that is not in the catalogue: only what the protocol itself says."""
+    return ModelSpec(
+        name="",
+        known=False,
+        resolutions=(),
+        resolution=raw["defaults"]["resolution"],
+        service_resolution=None,
+        durations=(),
+        duration=raw["defaults"]["duration"],
+        service_duration=None,
+        audio="unknown",
+        audio_url=True,
+        shot_types=(),
+        prompt_chars=None,
+        negative_prompt_chars=None,
+        image=_image_limits(raw["limits"], max(entry["image_bytes"] for entry in raw["models"].values())),
+        audio_file=_audio_limits(raw["limits"]),
+        run_seconds=None,
+        wire="img_url",
+        regions=(),
+        twin=None,
+        rate=None,
+        source=None,
+    )
+
+
+def _image_limits(limits: Mapping[str, Any], size: int) -> ImageLimits:
+    entry = limits["image"]
+    return ImageLimits(
+        formats=tuple(entry["formats"]),
+        side_min=entry["side_min"],
+        side_max=entry["side_max"],
+        bytes=size,
+        base64_bytes=entry["base64_bytes"],
+    )
+
+
+def _audio_limits(limits: Mapping[str, Any]) -> AudioLimits:
+    entry = limits["audio"]
+    return AudioLimits(
+        formats=tuple(entry["formats"]),
+        seconds_min=entry["seconds_min"],
+        seconds_max=entry["seconds_max"],
+        bytes=entry["bytes"],
+    )
+
+
+def _region(name: str, entry: Mapping[str, Any], sources: Mapping[str, Source]) -> Region:
+    source = sources[entry["source"]]
+    return Region(
+        name=name,
+        vendor_id=entry["vendor_id"],
+        aliases=tuple(dict.fromkeys((entry["vendor_id"], *entry["aliases"]))),
+        base_url=entry.get("base_url"),
+        workspace_base_url=entry.get("workspace_base_url"),
+        currency=entry["currency"],
+        prices=tuple(entry.get("prices", [name])),
+        uploads=entry.get("uploads", False),
+        templates=entry.get("templates", False),
+        every_model=entry.get("every_model", False),
+        source=source.tag,
+        date=source.date,
+    )

@@ -1,0 +1,209 @@
+"""What happens in a cell: submit, show the card, and wait where nobody would look later.
+
+The door from Python (``wan.submit``, ``wan.generate``, ``wan.agenerate``), which the magic and the form use too. Works
+the same in a plain script, only without cards.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook import frontend, pricing, spending
+from wan_notebook.config import OUTPUTS, Settings
+from wan_notebook.request import I2VRequest
+from wan_notebook.session import session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wan_notebook.jobs import Job
+    from wan_notebook.tasks import JobUpdate, VideoResult
+
+__all__ = ["agenerate", "generate", "jobs", "submit"]
+
+EMBED_BYTES = 5 * 1024 * 1024
+AAC_REMARK = "VS Code plays no AAC sound: the clip has its sound track all the same; open the file to hear it."
+
+
+def submit(
+    request: I2VRequest | None = None,
+    /,
+    *,
+    name: str | None = None,
+    region: str | None = None,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    workspace: str | None = None,
+    output_dir: str | Path | None = None,
+    embed: bool | None = None,
+    yes: bool = False,
+    **parameters: Any,
+) -> Job:
+    """Submit a request and return its Job at once; a notebook shows its card in the running cell.
+
+    Parameters
+    ----------
+    request : I2VRequest, optional
+        Instead of ``parameters``.
+    name : str, optional
+        Used for the card and the clip's file name.
+    region : {"singapore", "beijing", "virginia", "frankfurt", "simulator"}, optional
+        The vendor's ids (``ap-southeast-1``, ...) work too.
+    api_key : str, optional
+        Used for this request and never recorded; otherwise ``DASHSCOPE_API_KEY`` or the key file.
+    base_url, workspace : str, optional
+        As ``DASHSCOPE_HTTP_BASE_URL`` and ``DASHSCOPE_WORKSPACE_ID``.
+    output_dir : path, optional
+        Where clips are kept; relative to the notebook. Default ``wan_outputs``.
+    embed : bool, optional
+        Put clips up to 5 MB into the notebook instead of linking them.
+    yes : bool
+        Submit even where the price is unknown.
+    **parameters
+        The fields of :class:`I2VRequest` (``prompt=``, ``image=`` or ``img_url=``, ``model=``, ...).
+
+    Returns
+    -------
+    Job
+
+    Raises
+    ------
+    InvalidRequestError
+        All problems of the request at once; nothing was sent.
+    ConfigurationError
+        No key, unknown region, unusable folder.
+    BudgetError
+        The price is unknown and was not confirmed.
+
+    Examples
+    --------
+    >>> job = submit(prompt="The cat turns its head.", image="cat.png", region="simulator")  # doctest: +SKIP
+    """
+    job = launch(
+        _requested(request, parameters),
+        name=name,
+        settings=_settings(region, api_key, base_url, workspace),
+        output_dir=output_dir,
+        embed=embed,
+        yes=yes,
+    )
+    if frontend.run_mode() == "blocking":
+        frontend.at_cell_end(job.wait)
+    return job
+
+
+def generate(request: I2VRequest | None = None, /, *, timeout: float | None = None, **parameters: Any) -> VideoResult:
+    """Submit and wait for the clip.
+
+    Parameters
+    ----------
+    timeout : float, optional
+        Seconds to wait at most; the job goes on after it.
+    request, **parameters
+        As :func:`submit`.
+
+    Returns
+    -------
+    VideoResult
+        ``.path``, ``.url``, ``.usage``, ``.cost``; an ``os.PathLike`` that shows itself as a video.
+
+    Raises
+    ------
+    WanError
+        As :func:`submit` and :meth:`Job.result`.
+    """
+    return submit(request, **parameters).result(timeout)
+
+
+async def agenerate(request: I2VRequest | None = None, /, **parameters: Any) -> VideoResult:
+    """Submit and await the clip; the event loop stays free. Parameters and errors as :func:`submit`."""
+    return await submit(request, **parameters)
+
+
+def jobs() -> list[Job]:
+    """The jobs of this process, oldest first."""
+    return list(session().jobs)
+
+
+def launch(
+    request: I2VRequest,
+    *,
+    name: str | None,
+    settings: Settings,
+    output_dir: str | Path | None = None,
+    embed: bool | None = None,
+    yes: bool = False,
+    watch: Sequence[Callable[[JobUpdate], None]] = (),
+) -> Job:
+    """Start a job and show its card here; what the magic, the form and :func:`submit` have in common.
+
+    Parameters
+    ----------
+    watch : sequence of callable
+        More observers of the job, told on the runner's thread. Who gives some starts several jobs from one cell.
+    """
+    hall = session()
+    hall.front_end = frontend.front_end()
+    _, cost = hall.check(request, settings)
+    spending.allow(cost, yes=yes, ask=frontend.ask)
+    folder = frontend.notebook_folder()
+    preferences = frontend.preferences()
+    chosen = Path(output_dir or preferences.get("output_dir") or OUTPUTS).expanduser()
+    embed = embed if embed is not None else bool(preferences.get("embed")) or hall.front_end == "colab"
+    cell_id = frontend.cell_id()
+    earlier = [job for job in hall.jobs if cell_id and job.update.cell_id == cell_id and not job.done()]
+    return hall.submit(
+        request,
+        settings,
+        name=name,
+        folder=folder,
+        outputs=chosen if chosen.is_absolute() else folder / chosen,
+        cell_id=cell_id,
+        notes=[_goes_on(job) for job in earlier if job.update.request != request and not watch],
+        watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],
+    )
+
+
+def _card(job: Job, embed_limit: int) -> list[Callable[[JobUpdate], None]]:
+    hall = session()
+    silence = pricing.saving_of_silence(job.request, job.update.region)
+
+    def bundle(update: JobUpdate) -> dict[str, Any]:
+        remarks = []
+        if silence is not None and not update.state.ended:
+            remarks.append(f"without sound (--no-audio, audio=False) it would cost {silence} less")
+        if update.clip is not None and update.clip.audio and hall.front_end == "vscode":
+            remarks.append(AAC_REMARK)
+        if frontend.plugin_missing():
+            remarks.append(frontend.PLUGIN_REMARK)
+        return hall.bundle(update, embed_limit=embed_limit, remarks=remarks)
+
+    frontend.listen(lambda run_id: next((bundle(j.update) for j in hall.jobs if j.run_id == run_id), None))
+    display = frontend.Display.open(bundle(job.update), job.run_id)
+
+    def show(update: JobUpdate) -> None:
+        shown = bundle(update)
+        display.update(shown)
+        frontend.push(update.run_id, shown)
+
+    return [show]
+
+
+def _goes_on(job: Job) -> str:
+    what = f"the earlier job of this cell (task {job.task_id or 'not submitted yet'}) goes on"
+    if job.status != "PENDING":
+        return f"{what} and will be billed"
+    return f"{what}; while it is PENDING, {job.update.name or 'wan.jobs()[-2]'}.cancel() still stops it"
+
+
+def _requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequest:
+    if request is None:
+        return I2VRequest(**parameters)
+    return request.replace(**parameters) if parameters else request
+
+
+def _settings(region: str | None, api_key: str | None, base_url: str | None, workspace: str | None) -> Settings:
+    return Settings.resolve(
+        region=region, api_key=api_key, base_url=base_url, workspace=workspace, preferences=frontend.preferences()
+    )

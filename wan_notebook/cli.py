@@ -1,0 +1,69 @@
+"""The door for a terminal: ``wan-notebook demo | simulator | sync``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from wan_notebook.errors import WanError
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wan-notebook")
+def cli() -> None:
+    """Wan image-to-video in Jupyter."""
+
+
+@cli.command()
+@click.option("--output", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-output"))
+@click.option("--lab", is_flag=True, help="Open the notebook in JupyterLab instead of executing it here.")
+def demo(folder: Path, lab: bool) -> None:
+    """Show what it does: no key, no network, nothing to edit; takes about a minute."""
+    from wan_notebook import demo as show
+
+    if lab:
+        sys.exit(show.open_in_lab(folder))
+    made = show.run(folder, click.echo)
+    click.echo("\nMade by the simulator, not by the real Wan service; nothing was billed:")
+    for path in made:
+        click.echo(f"  {path}")
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
+@click.option("--speed", type=click.FloatRange(min=0.001), default=1.0, help="How much faster than the real clock.")
+@click.option(
+    "--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="Gets the base URL once it answers."
+)
+def simulator(port: int, speed: float, ready_file: Path | None) -> None:
+    """Serve a simulated Wan service on 127.0.0.1 until interrupted."""
+    try:
+        from wan_notebook.simulator.server import serve
+    except ImportError as error:
+        raise click.ClickException(
+            f'the simulator needs {error.name}: python -m pip install "wan-notebook[simulator]"'
+        ) from None
+    serve(port=port, speed=speed, ready_file=ready_file)
+
+
+@cli.command()
+@click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of in place.")
+def sync(notebook: Path, output: Path | None) -> None:
+    """Copy the records in the outputs of a saved NOTEBOOK into its cells' metadata."""
+    from wan_notebook.recorder import sync as copy_records
+
+    click.echo(str(copy_records(notebook, output)))
+
+
+def main() -> None:
+    """Console script ``wan-notebook``; exit code 1 for what went wrong, 2 for wrong usage."""
+    try:
+        cli()
+    except WanError as error:
+        click.echo("\n".join(error.lines()), err=True)
+        sys.exit(1)

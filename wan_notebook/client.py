@@ -1,0 +1,331 @@
+"""The service's HTTP interface: submit, fetch, cancel, upload, download; the only room that knows httpx.
+
+Every call is made once. What may be asked again, and when, is decided by the runner; a paid POST is never resent here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpx
+
+from wan_notebook.errors import (
+    AmbiguousSubmitError,
+    AuthenticationError,
+    DownloadError,
+    RateLimitError,
+    ServiceError,
+    TransportError,
+)
+from wan_notebook.wire import SUBMIT_PATH, chunks, decode_error, decode_task, json_object, task_id_checked
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from wan_notebook.media import SentMedia
+    from wan_notebook.tasks import Task
+
+__all__ = ["WanClient", "open_http"]
+
+CONNECT_SECONDS, SUBMIT_SECONDS, QUERY_SECONDS, STALL_SECONDS = 5.0, 120.0, 10.0, 60.0
+KEEPALIVE_SECONDS = 180.0  # longer than any poll interval, or each query would shake hands anew
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_CLIP_BYTES = 1024 * 1024 * 1024
+MAX_REDIRECTS = 5
+OK, REDIRECTS = 200, range(300, 400)
+NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+UNDECIDED = frozenset({500, 502, 504})  # the service may have accepted the task all the same
+SIMULATOR_HEADER = re.compile(r"speed=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
+
+
+def open_http(user_agent: str) -> httpx.AsyncClient:
+    """The one HTTP connection pool of this process; made on the runner's loop."""
+    direct = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))  # never through a proxy
+    return httpx.AsyncClient(
+        headers={"User-Agent": user_agent},
+        timeout=httpx.Timeout(QUERY_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS),
+        follow_redirects=False,
+        mounts=direct,
+    )
+
+
+@dataclass
+class WanClient:
+    """One region's address and key over the shared connection pool.
+
+    Parameters
+    ----------
+    http : httpx.AsyncClient
+    base_url : str
+        Ends with ``/api/v1``.
+    key : callable
+        Gives the API key when a header is written; it is held nowhere else.
+    loopback : bool
+        Whether the base URL is this machine; only then is the simulator's header believed and plain http followed.
+    workspace : str, optional
+        Sent as ``X-DashScope-WorkSpace``.
+
+    Attributes
+    ----------
+    simulator_speed : float or None
+        The simulator's clock, once it has answered; None for the real service.
+    """
+
+    http: httpx.AsyncClient
+    base_url: str
+    key: Callable[[], str]
+    loopback: bool
+    workspace: str | None = None
+    simulator_speed: float | None = None
+
+    def public_address(self) -> str:
+        """The base URL as it may be recorded: without the workspace."""
+        return self.base_url.replace(self.workspace, "{workspace}") if self.workspace else self.base_url
+
+    async def submit(self, body: Mapping[str, Any]) -> Task:
+        """POST the body :func:`wan_notebook.wire.encode` made, once.
+
+        Raises
+        ------
+        AmbiguousSubmitError
+            It was sent, but whether it was accepted is not known.
+        TransportError
+            It never left this machine.
+        ServiceError
+            It was refused (AuthenticationError, RateLimitError for 401 and 429).
+        """
+        length, pieces = chunks(body)
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(length),
+            "X-DashScope-Async": "enable",
+        }
+        if any(str(value).startswith("oss://") for value in body["input"].values()):
+            headers["X-DashScope-OssResourceResolve"] = "enable"
+        timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            status, answer_headers, data = await self._call(
+                "POST", SUBMIT_PATH, headers=headers, content=_paced(pieces), timeout=timeout
+            )
+        except NEVER_LEFT as error:
+            raise self._not_reached(error) from None
+        except httpx.HTTPError as error:
+            raise AmbiguousSubmitError(
+                f"the request was sent, but no answer came ({type(error).__name__}).", hint=AMBIGUOUS_HINT
+            ) from None
+        if status in UNDECIDED:
+            raise AmbiguousSubmitError(f"the service answered HTTP {status} instead of a task id.", hint=AMBIGUOUS_HINT)
+        if status != OK:
+            raise self._refusal(status, answer_headers, data)
+        try:
+            return decode_task(json_object(data))
+        except TransportError as error:
+            raise AmbiguousSubmitError(f"accepted, but {error.message}", hint=AMBIGUOUS_HINT) from None
+
+    async def fetch(self, task_id: str) -> Task:
+        """The task as the service sees it now."""
+        return decode_task(json_object(await self._asked("GET", f"/tasks/{quote(task_id_checked(task_id))}")))
+
+    async def cancel(self, task_id: str) -> None:
+        """Cancel a PENDING task.
+
+        Raises
+        ------
+        ServiceError
+            ``code == "UnsupportedOperation"``: it is no longer PENDING and will be billed.
+        """
+        await self._asked("POST", f"/tasks/{quote(task_id_checked(task_id))}/cancel")
+
+    async def upload(self, item: SentMedia, model: str) -> str:
+        """Put a file into the service's temporary store (48 h, for this model only); returns its ``oss://`` URL."""
+        path = f"/uploads?action=getPolicy&model={quote(model, safe='')}"
+        policy = json_object(await self._asked("GET", path)).get("data")
+        names = ("policy", "signature", "upload_dir", "upload_host", "oss_access_key_id")
+        if not isinstance(policy, dict) or not all(isinstance(policy.get(name), str) for name in names):
+            raise TransportError("the upload policy is incomplete.", hint=NOT_BILLED_YET)
+        host = policy["upload_host"]
+        if not self._trusted(host):
+            raise TransportError("the upload policy names an address that is not https.", hint=NOT_BILLED_YET)
+        limit = policy.get("max_file_size_mb")
+        if isinstance(limit, (int, float)) and item.bytes > limit * 1024 * 1024:
+            raise TransportError(f"the file is larger than the {limit} MB the upload takes.", hint=NOT_BILLED_YET)
+        extension = item.mime.rpartition("/")[2]
+        key = f"{policy['upload_dir'].rstrip('/')}/{secrets.token_hex(12)}.{extension}"
+        fields = {
+            "OSSAccessKeyId": policy["oss_access_key_id"],
+            "Signature": policy["signature"],
+            "policy": policy["policy"],
+            "key": key,
+            "x-oss-object-acl": str(policy.get("x_oss_object_acl", "private")),
+            "x-oss-forbid-overwrite": str(policy.get("x_oss_forbid_overwrite", "true")),
+            "success_action_status": "200",
+            "x-oss-content-type": item.mime,
+        }
+        try:
+            answer = await self.http.post(
+                host,
+                data=fields,
+                # httpx puts files behind the fields, as the store wants
+                files={"file": (key.rpartition("/")[2], item.data or b"", item.mime)},
+                timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS),
+            )
+        except httpx.HTTPError as error:
+            raise TransportError(f"the upload broke off ({type(error).__name__}).", hint=NOT_BILLED_YET) from None
+        if answer.status_code != OK:
+            raise ServiceError(
+                f"the upload was refused (HTTP {answer.status_code}).", status=answer.status_code, hint=NOT_BILLED_YET
+            )
+        return f"oss://{key}"
+
+    async def download(self, url: str, part: Path, *, task_id: str) -> tuple[int, str]:
+        """Stream the finished clip into the file ``part``; returns (bytes, sha256).
+
+        No Authorization header goes to the host of the clip. Redirects are followed to https only.
+        """
+
+        def failed(reason: str) -> DownloadError:
+            return DownloadError(reason, url=url, task_id=task_id)
+
+        address = url
+        for _ in range(MAX_REDIRECTS):
+            if not self._trusted(address):
+                raise failed("the clip's address is not https.")
+            try:
+                async with self.http.stream(
+                    "GET", address, timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS)
+                ) as answer:
+                    if answer.status_code in REDIRECTS and "location" in answer.headers:
+                        address = urljoin(address, answer.headers["location"])
+                        continue
+                    if answer.status_code != OK:
+                        raise failed(f"the clip's address answered HTTP {answer.status_code}.")
+                    return await _saved(answer, part, failed)
+            except httpx.HTTPError as error:
+                raise failed(f"the download broke off ({type(error).__name__}).") from None
+        raise failed("the clip's address redirects in a circle.")
+
+    async def _asked(self, method: str, path: str) -> bytes:
+        """The body of a 200 answer to a call that costs nothing."""
+        try:
+            status, headers, data = await self._call(method, path)
+        except NEVER_LEFT as error:
+            raise self._not_reached(error) from None
+        except httpx.HTTPError as error:
+            raise TransportError(f"no answer came ({type(error).__name__}).") from None
+        if status != OK:
+            raise self._refusal(status, headers, data)
+        return data
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: AsyncIterator[bytes] | None = None,
+        timeout: httpx.Timeout | None = None,  # noqa: ASYNC109  httpx's own per-phase timeouts
+    ) -> tuple[int, httpx.Headers, bytes]:
+        sent = {"Authorization": f"Bearer {self.key()}", **(headers or {})}
+        if self.workspace:
+            sent["X-DashScope-WorkSpace"] = self.workspace
+        options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        async with self.http.stream(method, self.base_url + path, headers=sent, content=content, **options) as answer:
+            data = bytearray()
+            async for piece in answer.aiter_bytes():
+                data += piece
+                if len(data) > MAX_ANSWER_BYTES:
+                    raise httpx.RemoteProtocolError("the answer does not end", request=answer.request)
+            if self.loopback and (found := SIMULATOR_HEADER.fullmatch(answer.headers.get("x-wan-simulator", ""))):
+                self.simulator_speed = max(float(found[1]), 1e-3)
+            return answer.status_code, answer.headers, bytes(data)
+
+    def _trusted(self, url: str) -> bool:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return False
+        if parts.scheme == "https" and parts.hostname:
+            return True
+        return self.loopback and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+
+    def _not_reached(self, error: httpx.HTTPError) -> TransportError:
+        host = urlsplit(self.base_url).hostname
+        return TransportError(
+            f"{host} cannot be reached ({type(error).__name__}); the request never left.",
+            hint="Nothing is billed. Check the network, the proxy settings and the region, then run the cell again.",
+        )
+
+    def _refusal(self, status: int, headers: httpx.Headers, data: bytes) -> ServiceError:
+        try:
+            code, message, request_id = decode_error(json_object(data))
+        except TransportError:
+            code, message, request_id = None, None, None
+        said = f"the service said no: {code or 'no code'} (HTTP {status}). {message or ''}".strip()
+        kind: type[ServiceError] = {401: AuthenticationError, 429: RateLimitError}.get(status, ServiceError)
+        error = kind(said, status=status, code=code, request_id=request_id, hint=hint_for(status, code, message))
+        if isinstance(error, RateLimitError):
+            error.retry_after = _seconds(headers.get("retry-after"))
+        return error
+
+
+NOT_BILLED_YET = "Nothing was submitted and nothing is billed."
+AMBIGUOUS_HINT = (
+    "It may be running and will then be billed, so it is not sent again by itself. "
+    "Look at the task list of the console before you run the cell again."
+)
+HINTS = (
+    # (status, code, words of the message, what to do); source: error reference of 2026-05-25
+    (401, None, "", "Keys belong to one region: check that the key exists and that --region is its region."),
+    (400, None, "Model not exist", "Check the model's spelling; not every region has every model."),
+    (403, "AllocationQuota.FreeTierOnly", "", "The free quota is used up and the console is set to stop there."),
+    (400, "Arrearage", "", "The account has an unpaid bill: settle it in the console."),
+    (400, "DataInspectionFailed", "", "The content check refused the prompt or the picture: change them."),
+    (400, "IPInfringementSuspect", "", "The content check refused the prompt or the picture: change them."),
+    (400, None, "download", "The service could not fetch the picture from its URL: give a local file instead."),
+    (429, None, "", "Too many requests for this account and model: wait a minute and run the cell again."),
+)
+
+
+def hint_for(status: int, code: str | None, message: str | None) -> str:
+    """What to do about a refusal; a refused request is never billed."""
+    for known_status, known_code, words, advice in HINTS:
+        if status == known_status and known_code in (None, code) and words.lower() in (message or "").lower():
+            return f"{advice} Nothing is billed."
+    return "Nothing is billed."
+
+
+def _seconds(value: str | None) -> float | None:
+    return float(value) if value and re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) else None
+
+
+async def _paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def _saved(answer: httpx.Response, part: Path, failed: Callable[[str], DownloadError]) -> tuple[int, str]:
+    expected = answer.headers.get("content-length", "")
+    count, summed = 0, hashlib.sha256()
+    try:
+        with part.open("wb") as file:
+            async for piece in answer.aiter_bytes():
+                count += len(piece)
+                if count > MAX_CLIP_BYTES:
+                    raise failed("the clip is larger than 1 GiB, which no clip of this service is.")
+                summed.update(piece)
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise failed(f"the clip cannot be saved ({error.strerror or type(error).__name__}).") from None
+    if "content-encoding" not in answer.headers and expected.isdigit() and int(expected) != count:
+        raise failed(f"only {count} of {expected} bytes of the clip came.")
+    return count, summed.hexdigest()

@@ -1,0 +1,98 @@
+"""Where clips and the inputs they were made from are kept: beside the notebook, under names that never collide."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path  # noqa: TC003  doctests and callers read these annotations
+from typing import TYPE_CHECKING
+
+from wan_notebook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from wan_notebook.media import SentMedia
+
+__all__ = ["keep_input", "reserve", "settle", "stem_for"]
+
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/bmp": "bmp",
+    "image/webp": "webp",
+    "audio/wav": "wav",
+    "audio/mpeg": "mp3",
+}
+
+
+def stem_for(name: str | None, created_at: str) -> str:
+    """A file name's stem from the job's name and time, never from the prompt.
+
+    >>> stem_for("cat", "2026-11-23T19:25:01.123Z")
+    'cat-20261123-192501'
+    """
+    stamp = re.sub(r"[^0-9T]", "", created_at.partition(".")[0]).replace("T", "-")
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name or "").strip("-")[:60]
+    return f"{plain or 'clip'}-{stamp}"
+
+
+def reserve(folder: Path, stem: str) -> tuple[Path, Path]:
+    """(final path, part path) of a new clip; the part file is made here, so that no two jobs get one name.
+
+    Raises
+    ------
+    ConfigurationError
+        The folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 10_000):
+            final = folder / (f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4")
+            part = final.with_suffix(".mp4.part")
+            if final.exists():
+                continue
+            try:
+                part.open("xb").close()
+            except FileExistsError:
+                continue
+            return final, part
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    raise ConfigurationError(f"{folder.name} holds 10,000 clips of this name.", hint="Choose another --output-dir.")
+
+
+def settle(part: Path, final: Path) -> None:
+    """Give a complete part file its name, without ever replacing a clip."""
+    try:
+        os.link(part, final)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        part.rename(final)
+    else:
+        part.unlink()
+
+
+def keep_input(folder: Path, item: SentMedia) -> Path | None:
+    """Keep the exact bytes sent, named by their digest; None for a medium given by URL."""
+    if item.data is None or item.sha256 is None:
+        return None
+    inputs = folder / "inputs"
+    path = inputs / f"{item.sha256}.{EXTENSIONS.get(item.mime, 'bin')}"
+    try:
+        inputs.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            part = inputs / f".{secrets.token_hex(8)}.part"
+            part.write_bytes(item.data)
+            part.replace(path)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    return path
+
+
+def cannot_write(folder: Path, error: OSError) -> ConfigurationError:
+    """The error for a folder that cannot be used."""
+    return ConfigurationError(
+        f"the folder {folder.name} cannot be written ({error.strerror or type(error).__name__}).",
+        hint="Give another one with --output-dir, or free some space. Nothing was sent and nothing is billed.",
+    )

@@ -1,0 +1,217 @@
+"""Settings: key, region, base URL, folders, limits.
+
+The order is always: explicit argument, ``%config WanMagics``, ``WAN_NOTEBOOK_*``, the vendor's ``DASHSCOPE_*`` names,
+our default. Nothing here is ever read from a project file or a document.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+from wan_notebook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Secret", "Settings", "checked_base_url", "home", "is_loopback"]
+
+DEFAULT_REGION = "singapore"
+SIMULATOR = "simulator"
+OUTPUTS = "wan_outputs"
+WORKSPACE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # dashscope 2.0.2, common/env.py
+
+
+class Secret:
+    """An API key that does not show itself.
+
+    ``str``, ``repr``, ``format`` and pickling never give the value away; :meth:`reveal` does, for the request header.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        value = value.strip()
+        if not value or not value.isascii() or not value.isprintable() or " " in value:
+            raise ConfigurationError(
+                "the API key is empty or holds spaces, line breaks or characters that no key has.",
+                hint="Copy it again from the Model Studio console. Nothing was sent and nothing is billed.",
+            )
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(set)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an API key is not pickled")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of ``url`` is this machine itself.
+
+    >>> is_loopback("http://127.0.0.1:8000/api/v1"), is_loopback("https://example.com"), is_loopback("http://[::1]:1/")
+    (True, False, True)
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def checked_base_url(url: str) -> str:
+    """``url`` without trailing slash, if a key may be sent there.
+
+    Raises
+    ------
+    ConfigurationError
+        Not http(s), plain http to another machine, or with a user name, query or fragment.
+    """
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        good = bool(parts.hostname) and not (parts.username or parts.password or parts.query or parts.fragment)
+        _ = parts.port
+    except ValueError:
+        good = False
+    else:
+        good = good and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
+    if not good:
+        raise ConfigurationError(
+            "the base URL cannot be used.",
+            hint="Allowed: https://HOST/api/v1, or plain http to this machine only (http://127.0.0.1:PORT/api/v1). "
+            "Check base_url or DASHSCOPE_HTTP_BASE_URL. Nothing was sent and nothing is billed.",
+        )
+    return url.rstrip("/")
+
+
+def home(environ: Mapping[str, str] | None = None) -> Path:
+    """The folder for this user's state: ``WAN_NOTEBOOK_HOME``, else the platform's user data folder."""
+    environ = os.environ if environ is None else environ
+    if given := environ.get("WAN_NOTEBOOK_HOME"):
+        return Path(given).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("wan-notebook", appauthor=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one submit is sent with.
+
+    Parameters
+    ----------
+    region : str
+        ``singapore`` (default), ``beijing``, ``virginia``, ``frankfurt``, ``simulator``, or a vendor id.
+    base_url : str or None
+        Stands above the region's own address; the region still names the price table.
+    key : Secret or None
+    key_source : str
+        Where the key came from, in words; never the key.
+    workspace : str or None
+    """
+
+    region: str
+    base_url: str | None
+    key: Secret | None
+    key_source: str
+    workspace: str | None
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        region: str | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        workspace: str | None = None,
+        preferences: Mapping[str, str | None] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Settings by the order in this module's docstring.
+
+        Raises
+        ------
+        ConfigurationError
+            Unusable base URL, workspace id or key file. A missing key is not an error yet: see :meth:`require_key`.
+        """
+        environ = os.environ if environ is None else environ
+        preferences = preferences or {}
+        region = (
+            region
+            or preferences.get("region")
+            or environ.get("WAN_NOTEBOOK_REGION")
+            or environ.get("DASHSCOPE_API_REGION")
+            or DEFAULT_REGION
+        ).strip()
+        if region.lower() == SIMULATOR and not base_url:
+            # The simulator never sees the real key, and no base URL of the environment turns it into the service.
+            key = Secret(api_key) if api_key else Secret("sk-simulator-local")
+            return cls(SIMULATOR, None, key, "the simulator's own", None)
+        base_url = base_url or preferences.get("base_url") or environ.get("DASHSCOPE_HTTP_BASE_URL") or None
+        workspace = workspace or preferences.get("workspace") or environ.get("DASHSCOPE_WORKSPACE_ID") or None
+        if workspace and not WORKSPACE_PATTERN.fullmatch(workspace):
+            raise ConfigurationError(
+                "the workspace id is not one.",
+                hint="Allowed: letters, digits, - and _, at most 64. Check DASHSCOPE_WORKSPACE_ID.",
+            )
+        found, source = _find_key(api_key, environ)
+        return cls(region, checked_base_url(base_url) if base_url else None, found, source, workspace)
+
+    def require_key(self) -> Secret:
+        """The key.
+
+        Raises
+        ------
+        ConfigurationError
+            There is none; the message names both ways out.
+        """
+        if self.key is None:
+            raise ConfigurationError(
+                "no API key is set, so nothing was sent and nothing is billed.",
+                hint="Set DASHSCOPE_API_KEY (or put the key into ~/.dashscope/api_key) and restart the kernel, "
+                "or try it without a key and without cost: --region simulator.",
+            )
+        return self.key
+
+
+def _find_key(api_key: str | None, environ: Mapping[str, str]) -> tuple[Secret | None, str]:
+    if api_key:
+        return Secret(api_key), "given in the call"
+    if value := environ.get("DASHSCOPE_API_KEY", "").strip():
+        return Secret(value), "DASHSCOPE_API_KEY"
+    named = environ.get("DASHSCOPE_API_KEY_FILE_PATH", "").strip()
+    path = Path(named).expanduser() if named else Path("~/.dashscope/api_key").expanduser()
+    try:
+        if not named and not path.is_file():
+            return None, "not set"
+        with path.open(encoding="utf-8") as file:
+            value = file.read(1000).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"the key file cannot be read ({type(error).__name__}).",
+            hint="Check DASHSCOPE_API_KEY_FILE_PATH or ~/.dashscope/api_key. Nothing was sent and nothing is billed.",
+        ) from None
+    if not value:
+        return None, "not set"
+    return Secret(value), "DASHSCOPE_API_KEY_FILE_PATH" if named else "~/.dashscope/api_key"

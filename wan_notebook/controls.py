@@ -1,0 +1,246 @@
+"""The controls of a form: one field per parameter, made from its declaration.
+
+A field's label says what it is, and why it cannot be used where the chosen model does not have it; the line below says
+what is wrong with the value, what will happen with it, or what the parameter is for.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from ipywidgets import HTML, Button, Checkbox, Dropdown, FileUpload, HBox, IntSlider, Layout, Text, Textarea, VBox
+
+from wan_notebook import phrases
+from wan_notebook.catalog import catalog, predicted_size
+from wan_notebook.errors import InvalidRequestError
+from wan_notebook.markup import MUTED, RED, WRAP, tag
+from wan_notebook.media import measure
+from wan_notebook.request import parameters
+from wan_notebook.wording import holds_key, one_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wan_notebook.errors import Problem
+    from wan_notebook.facts import ModelSpec, ParameterInfo
+    from wan_notebook.media import ImageFacts
+
+__all__ = ["ParameterField", "field_for"]
+
+WHOLE_ROW = ("text", "image")  # kinds that need the width
+LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
+ABOVE = {"flex_flow": "column", "align_items": "stretch", "width": "auto", "margin": "0"}  # label above the control
+LABEL = {"description_width": "max-content"}
+
+
+class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without types
+    """One parameter: its control and the line below.
+
+    Parameters
+    ----------
+    info : ParameterInfo
+        As the chosen model has it; :meth:`reshape` gives another.
+    value : object
+        What was given; None for the default.
+    changed : callable
+        Called after every change a person makes, on whatever thread the front end is served by.
+    """
+
+    def __init__(self, info: ParameterInfo, value: object, changed: Callable[[], None]) -> None:
+        wide = info.kind in WHOLE_ROW
+        super().__init__(layout=Layout(grid_column="1 / -1" if wide else "auto", min_width="0", overflow="hidden"))
+        self.info = info
+        self._changed, self._wanted = changed, value
+        self._quiet = False
+        self.line = HTML(layout=Layout(margin="0", width="auto"))
+        self._build()
+
+    @property
+    def value(self) -> Any:
+        """What goes into the request; None where it is left out: empty, our default, or not for this model."""
+        said = self.control.value.strip() if isinstance(self.control.value, str) else self.control.value
+        return None if not self.info.applies or said in ("", self.info.default) else said
+
+    def reshape(self, info: ParameterInfo, model: ModelSpec) -> None:
+        """Offer what ``model`` offers. What a person chose is kept where it is possible, and else comes back later."""
+        if info != self.info:
+            same = (info.kind, info.choices) == (self.info.kind, self.info.choices)
+            self.info = info
+            if same and isinstance(self.control, (Text, Textarea)):
+                self.control.disabled = not info.applies
+            else:
+                self._build()
+        missing = "" if info.applies else why_not(info.name, model)
+        label = info.name.replace("_", " ").capitalize()
+        self.control.description = f"{label}: {missing}" if missing else label
+        if not info.applies and isinstance(self.control, Checkbox):
+            self._set(model.audio == "always" and info.name == "audio")
+
+    def say(self, problem: Problem | None, *, quietly: bool = False) -> None:
+        """Write the line below: what is wrong, or the usual.
+
+        Parameters
+        ----------
+        quietly : bool
+            It is only missing, and nobody has touched the form yet: no reason to shout.
+        """
+        words = (
+            f"{problem.problem[:1].upper()}{problem.problem[1:]}. {problem.fix}".strip() if problem else self.usual()
+        )
+        loud = problem is not None and not quietly
+        if loud and isinstance(self.control.value, str) and holds_key(self.control.value):
+            self._wanted = None
+            self._set("")  # it must stay neither on the screen nor in the state of the widget
+        look = f"border-left:3px solid {RED};padding-left:6px" if loud else MUTED
+        body = tag("div", words, role=loud and "status", style=f"{look};{WRAP};min-width:0")
+        count = self.count() and tag("div", self.count(), style=f"{MUTED};margin-left:auto;white-space:nowrap")
+        row = "display:flex;justify-content:space-between;gap:12px;line-height:1.4;min-height:1.4em"
+        self.line.value = str(tag("div", body, count, style=row))
+
+    def usual(self) -> str:
+        """What the line says when nothing is wrong."""
+        wanted, choices = self._wanted, self.info.choices
+        if choices and wanted is not None and wanted not in choices and self.info.applies:
+            return f"{wanted} is not possible with this model"
+        return self.info.help
+
+    def count(self) -> str:
+        """Characters used and allowed, for texts."""
+        if self.info.kind != "text" or self.info.limit is None:
+            return ""
+        return f"{len(self.control.value.strip())} / {self.info.limit}"
+
+    def extras(self) -> list[Any]:
+        """What stands beside the control."""
+        return []
+
+    def _build(self) -> None:
+        info, choices = self.info, self.info.choices
+        start = self._wanted if self._wanted is not None and (not choices or self._wanted in choices) else info.default
+        how: dict[str, Any] = {"disabled": not info.applies, "tooltip": info.help, "layout": Layout(**ABOVE)}
+        if info.kind == "flag":
+            control = Checkbox(value=bool(start), indent=False, **how)
+        elif info.kind == "integer" and len(choices) > LISTED and choices == tuple(range(choices[0], choices[-1] + 1)):
+            control = IntSlider(value=start, min=choices[0], max=choices[-1], style=LABEL, **how)
+        elif choices:
+            unsaid = [("not set", None)] if info.default is None else []
+            options = [*unsaid, *((str(choice), choice) for choice in choices)]
+            control = Dropdown(value=start, options=options, style=LABEL, **how)
+        else:
+            kind = Textarea if info.kind == "text" else Text
+            control = kind(
+                value="" if start is None else str(start), placeholder=self.placeholder(), style=LABEL, **how
+            )
+            control.layout.flex = "1 1 auto"
+        control.description = info.name.replace("_", " ").capitalize()
+        self.control = control
+        control.observe(self._edited, "value")
+        beside = self.extras()
+        row = HBox([control, *beside], layout=Layout(align_items="flex-end", margin="0")) if beside else control
+        row.layout.width = "100%"
+        self.children = [row, self.line]
+
+    def placeholder(self) -> str:
+        """What an empty text control shows."""
+        return ""
+
+    def _edited(self, change: Any) -> None:
+        if not self._quiet:
+            self._wanted = change["new"]
+            self._changed()
+
+    def _set(self, value: object) -> None:
+        self._quiet, before = True, self._quiet
+        self.control.value = value
+        self._quiet = before
+
+
+class SeedField(ParameterField):
+    """A whole number, or a button that draws one."""
+
+    def placeholder(self) -> str:
+        return "drawn when the job starts"
+
+    def extras(self) -> list[Any]:
+        button = Button(
+            description="Draw one",
+            tooltip="Draw a seed now, to keep it for the next clips",
+            layout=Layout(width="auto"),
+        )
+        button.on_click(lambda _: setattr(self.control, "value", str(secrets.randbelow((self.info.limit or 0) + 1))))
+        return [button]
+
+
+class ImageField(ParameterField):
+    """A path or address, a file from this computer, or what was given in Python."""
+
+    def __init__(self, info: ParameterInfo, value: object, changed: Callable[[], None]) -> None:
+        self.held = None if isinstance(value, str) else value
+        self.facts: ImageFacts | None = None
+        super().__init__(info, value if isinstance(value, str) else None, changed)
+        self.resolution = ""
+
+    @property
+    def value(self) -> Any:
+        """Text, the bytes of the chosen file, or the object given in Python."""
+        return self.held if self.held is not None else super().value
+
+    def placeholder(self) -> str:
+        return "images/cat.png or https://…" if self.held is None else f"({shown(self.held)})"
+
+    def extras(self) -> list[Any]:
+        self.upload = FileUpload(
+            accept="image/png,image/jpeg,image/bmp,image/webp",
+            description="Choose a file",
+            tooltip="A picture from this computer; up to about 7 MB, larger ones by path",
+            layout=Layout(width="auto"),
+        )
+        self.upload.observe(self._uploaded, "value")
+        return [self.upload]
+
+    def usual(self) -> str:
+        """What is known of the chosen image, and about the clip it will give."""
+        try:
+            facts = measure(self.value) if self.value is not None else None
+        except InvalidRequestError:
+            facts = None
+        if facts is None:
+            return self.info.help
+        if facts.width is None or facts.height is None:
+            return f"{facts.name or 'the address'} is fetched by the service; its size is not known here"
+        kind = f"{facts.format} {phrases.file_size(facts.bytes)}" if facts.bytes else "given in Python"
+        size = predicted_size(facts.width, facts.height, self.resolution)
+        clip = f"; the clip will have about {size[0]} × {size[1]} pixels" if size else ""
+        return f"{self._name or facts.name}: {facts.width} × {facts.height} pixels, {kind}{clip}"
+
+    _name = ""
+
+    def _edited(self, change: Any) -> None:
+        if not self._quiet and change["new"].strip():
+            self.held, self._name = None, ""
+            self._quiet, self.upload.value, self._quiet = True, (), False
+            self.control.placeholder = self.placeholder()
+        super()._edited(change)
+
+    def _uploaded(self, change: Any) -> None:
+        if self._quiet or not change["new"]:
+            return
+        self.held, self._name = bytes(change["new"][0].content), shown(change["new"][0].name)
+        self._set("")
+        self.control.placeholder = self._name
+        self._changed()
+
+
+def field_for(info: ParameterInfo, value: object, changed: Callable[[], None]) -> ParameterField:
+    """The field of a parameter."""
+    kind = ImageField if info.kind == "image" else SeedField if info.name == "seed" else ParameterField
+    return kind(info, value, changed)
+
+
+def why_not(name: str, model: ModelSpec) -> str:
+    """Why the chosen model does not have a parameter, and which do."""
+    if name == "audio" and model.audio in ("always", "silent"):
+        return f"always on with {model.name}" if model.audio == "always" else f"{model.name} makes silent clips"
+    able = [other for other in catalog().models if any(p.name == name and p.applies for p in parameters(other))]
+    return f"not with {model.name}, but with {one_of(able)}" if able else f"not with {model.name}"

@@ -1,0 +1,123 @@
+"""Notebook files: read whole, written back in one step with nothing else changed in them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wan_notebook.errors import WanError
+
+__all__ = ["Document"]
+
+MAX_BYTES = 512 * 1024 * 1024
+FORMAT = 4  # the nbformat that has cells with metadata and outputs
+UNTOUCHED = "The file was not changed."
+
+
+@dataclass(frozen=True)
+class Document:
+    """A notebook file as it was read.
+
+    Parameters
+    ----------
+    path : Path
+    notebook : dict
+        Its JSON; change it in place, then :meth:`write`.
+    text : str
+        The file's text, whose style is kept.
+    seen : tuple of int
+        What the file was when it was read: modification time in nanoseconds, bytes, inode.
+    """
+
+    path: Path
+    notebook: dict[str, Any]
+    text: str
+    seen: tuple[int, int, int]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Document:
+        """The notebook at ``path``.
+
+        Raises
+        ------
+        WanError
+            Not a notebook of format 4, unreadable, or above 512 MB.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                seen = _identity(os.fstat(file.fileno()))
+                if seen[1] > MAX_BYTES:
+                    raise WanError(f"{path} is too large for a notebook ({seen[1]} bytes).", hint=UNTOUCHED)
+                text = file.read().decode("utf-8")
+        except FileNotFoundError:
+            raise WanError(f"there is no file {path}.", hint="Check the name; notebooks end in .ipynb.") from None
+        except UnicodeDecodeError:
+            raise WanError(f"{path} is not a notebook: it is not UTF-8 text.", hint=UNTOUCHED) from None
+        except OSError as error:
+            raise WanError(f"{path} cannot be read ({error.strerror}).", hint=UNTOUCHED) from None
+        return cls(path, _parsed(text, path), text, seen)
+
+    def write(self, target: Path) -> None:
+        """Replace ``target`` by the notebook as it is now, atomically and with the permissions it had.
+
+        Raises
+        ------
+        WanError
+            The file that was read changed meanwhile, or ``target`` cannot be written; nothing is written then.
+        """
+        real = Path(os.path.realpath(target))  # a symbolic link stays one
+        waiting = real.with_name(f".{real.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            with waiting.open("x", encoding="utf-8", newline="") as file:
+                file.write(self._styled())
+                file.flush()
+                os.fsync(file.fileno())
+            waiting.chmod((real if real.exists() else self.path).stat().st_mode & 0o777)
+            if _identity(self.path.stat()) != self.seen:
+                raise WanError(f"{self.path} was changed by someone else meanwhile.", hint=f"Try again. {UNTOUCHED}")
+            waiting.replace(real)
+        except OSError as error:
+            raise WanError(f"{target} cannot be written ({error.strerror}).", hint=UNTOUCHED) from None
+        finally:
+            with contextlib.suppress(OSError):
+                waiting.unlink()
+
+    def _styled(self) -> str:
+        """The notebook as JSON in the style of the text it came from."""
+        before = json.loads(self.text)
+        if before == self.notebook:
+            return self.text
+        indent = re.match(r"\{\r?\n( +|\t+)", self.text)
+        half_characters = re.search(r"\\ud[89a-f]", self.text, re.IGNORECASE)  # escaped: they are not UTF-8 by themselves
+        written = json.dumps(
+            self.notebook,
+            ensure_ascii=self.text.isascii() or half_characters is not None,
+            indent=indent.group(1) if indent else 1,  # nbformat's
+            sort_keys=json.dumps(before) == json.dumps(before, sort_keys=True),
+        )
+        written += "\n" if self.text.endswith("\n") else ""
+        return written.replace("\n", "\r\n") if "\r\n" in self.text else written
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        notebook = json.loads(text)
+    except (ValueError, RecursionError):
+        raise WanError(f"{path} is not a notebook: it is not JSON.", hint=UNTOUCHED) from None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise WanError(f"{path} is not a notebook of format {FORMAT}: it has no list of cells.", hint=UNTOUCHED)
+    if notebook.get("nbformat") != FORMAT:
+        hint = f"Convert it with jupyter nbconvert --to notebook. {UNTOUCHED}"
+        raise WanError(f"{path} is not a notebook of format {FORMAT}.", hint=hint)
+    return notebook
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

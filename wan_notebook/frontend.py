@@ -1,0 +1,178 @@
+"""Everything said to a front end: outputs published and updated, a question asked, the plugin told.
+
+With its two neighbours (:mod:`~wan_notebook.surroundings` only looks, :mod:`~wan_notebook.comms` is the line to the
+plugin) the one place that speaks the kernel protocol. Importing it imports nothing of Jupyter; without a kernel
+everything here still works and says less.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.comms import (
+    PLUGIN_REMARK,
+    card_shown,
+    listen,
+    plugin_missing,
+    plugin_present,
+    push,
+    revision,
+)
+from wan_notebook.errors import BudgetError
+from wan_notebook.surroundings import (
+    cell_id,
+    front_end,
+    here,
+    in_cell,
+    kernel,
+    notebook_folder,
+    notebook_path,
+    parent,
+    preferences,
+    run_mode,
+    shell,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "PLUGIN_REMARK",
+    "Display",
+    "ask",
+    "at_cell_end",
+    "cell_id",
+    "front_end",
+    "here",
+    "listen",
+    "notebook_folder",
+    "notebook_path",
+    "plugin_missing",
+    "plugin_present",
+    "preferences",
+    "push",
+    "run_mode",
+]
+
+TICK_SECONDS = 0.5  # between two pictures of one state
+
+
+class Display:
+    """One output that can be told anew, from any thread.
+
+    Made by :meth:`open`: in a kernel an output with a display id of its own; in IPython's terminal a line of text for
+    every new state; in a script nothing at all.
+    """
+
+    def __init__(self, show: Callable[[dict[str, Any]], None], *, tick_seconds: float) -> None:
+        self._show, self._tick_seconds = show, tick_seconds
+        self._lock = threading.Lock()
+        self._shown: dict[str, Any] = {}
+        self._shown_at = 0.0
+
+    @classmethod
+    def open(cls, bundle: dict[str, Any], run_id: str) -> Display:
+        """Show ``bundle`` in the running cell.
+
+        Parameters
+        ----------
+        bundle : dict
+            MIME type to content; its record's ``rev`` tells a new state from the clock going on.
+        run_id : str
+            Whose output it is.
+        """
+        if shell() is None:
+            return cls(lambda _: None, tick_seconds=0.0)
+        if kernel() is None:
+            display = cls(_print_line, tick_seconds=float("inf"))
+            display.update(bundle)
+            return display
+        from IPython.display import publish_display_data
+
+        transient = {"display_id": f"{run_id}-{secrets.token_hex(4)}"}
+
+        def publish(shown: dict[str, Any], *, update: bool = True) -> None:
+            # VS Code replaces all outputs of a cell when the metadata of one change: they never do.
+            publish_display_data(shown, {}, transient=transient, update=update)
+
+        display = cls(publish, tick_seconds=TICK_SECONDS)
+        publish(bundle, update=False)
+        display._shown, display._shown_at = bundle, time.monotonic()
+        card_shown(bundle)
+        return display
+
+    def update(self, bundle: dict[str, Any]) -> None:
+        """Show ``bundle`` instead, unless it says the same, or only the clock went on and that was shown just now."""
+        with self._lock:
+            now = time.monotonic()
+            tick = revision(bundle) is not None and revision(bundle) == revision(self._shown)
+            if bundle == self._shown or (tick and now - self._shown_at < self._tick_seconds):
+                return
+            self._show(bundle)
+            self._shown, self._shown_at = bundle, now
+
+
+def ask(question: str) -> bool:
+    """Ask a person for a yes.
+
+    Parameters
+    ----------
+    question : str
+        One sentence.
+
+    Returns
+    -------
+    bool
+        True for y or yes; anything else is a no.
+
+    Raises
+    ------
+    BudgetError
+        Nobody can be asked here; it names ``--yes``.
+    """
+    possible = (in_cell() and bool(parent()["content"].get("allow_stdin"))) if kernel() else _real_terminal()
+    if not possible:
+        raise BudgetError(
+            f"{question} Nobody can be asked here.", hint="Say it in advance: --yes (yes=True). Nothing is billed."
+        )
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+_at_cell_end: list[Callable[[], object]] = []
+
+
+def at_cell_end(call: Callable[[], object]) -> None:
+    """Call ``call()`` when the running cell has nothing more to do, still as part of it; in a script never.
+
+    An interrupt ends all such waiting of the cell, and is no error: the jobs go on.
+    """
+    running = shell()
+    if running is None:
+        return
+    _at_cell_end.append(call)
+    running.events.register("post_run_cell", _cell_ends)
+
+
+def _cell_ends(_result: object) -> None:
+    calls = list(_at_cell_end)
+    _at_cell_end.clear()
+    try:
+        for call in calls:
+            call()
+    except KeyboardInterrupt:
+        sys.stdout.write("Interrupted: no longer waiting. What was submitted goes on.\n")
+
+
+def _print_line(bundle: dict[str, Any]) -> None:
+    sys.stdout.write(f"{bundle.get('text/plain', '')}\n")
+
+
+def _real_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,276 @@
+// The front-end half of wan-notebook: keeps the records of runs in the metadata of their cells.
+//
+// The kernel puts one record into the MIME bundle of each output it owns. This plugin watches the output models (not
+// the page: models exist for cells that are scrolled away, too) and copies the records to `cell.metadata.wan_notebook`.
+// For every run that has not ended it opens a comm to the kernel, because an output that was moved, pasted, reloaded or
+// cleared can no longer be updated by its display id; the kernel then sends each new bundle over the comm as well.
+//
+// One file without imports, so that it needs no bundler and runs unchanged in JupyterLab 4 and Notebook 7. It is a
+// module-federation container written by hand: `init` and `get` are all that JupyterLab asks of one.
+// The rule of merging is written down once more, in Python, in wan_notebook/recorder.py; one table of cases tests both.
+"use strict";
+
+(() => {
+  const MIME = "application/vnd.wan-notebook.v1+json";
+  const NAME = "wan_notebook"; // the metadata's key and the comm's target
+  const SCHEMA = 1;
+  const MAX_RECORD_BYTES = 16 * 1024;
+  const MAX_RUNS = 1000;
+  const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/;
+  const STATE = /^[a-z_]{1,32}$/;
+  const ENDED = new Set([
+    "downloaded", "refused", "ambiguous", "failed", "canceled", "expired", "undelivered", "detached",
+  ]);
+
+  // ---- Records: pure ----
+
+  const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+  /** Whether a value found in a document may be treated as a record. */
+  function isRecord(value) {
+    return (
+      isObject(value) &&
+      typeof value.run_id === "string" && RUN_ID.test(value.run_id) &&
+      Number.isSafeInteger(value.rev) && value.rev >= 0 &&
+      typeof value.state === "string" && STATE.test(value.state) &&
+      (value.cell_id == null || (typeof value.cell_id === "string" && value.cell_id.length <= 64)) &&
+      new TextEncoder().encode(JSON.stringify(value)).length <= MAX_RECORD_BYTES
+    );
+  }
+
+  /** The valid records of a cell's metadata. */
+  function runsOf(metadata) {
+    if (!isObject(metadata) || metadata.schema !== SCHEMA || !Array.isArray(metadata.runs)) return [];
+    return metadata.runs.slice(0, MAX_RUNS).filter(isRecord);
+  }
+
+  /**
+   * What a cell's metadata should become.
+   *
+   * @param found the records of the cell's outputs, in the order of the outputs; anything else is ignored
+   * @param metadata what the cell's metadata hold now
+   * @returns the new metadata, or null where they may stay as they are
+   */
+  function merge(found, metadata) {
+    const latest = new Map(); // keeps the order in which the runs first appear
+    for (const record of found.filter(isRecord)) {
+      const seen = latest.get(record.run_id);
+      if (seen ? record.rev > seen.rev : latest.size < MAX_RUNS) latest.set(record.run_id, record);
+    }
+    if (latest.size === 0) return null; // cleared outputs leave the record where it is
+    const known = runsOf(metadata);
+    for (const record of known) {
+      const seen = latest.get(record.run_id);
+      if (seen && record.rev >= seen.rev) latest.set(record.run_id, record);
+    }
+    const runs = [...latest.values()];
+    const marks = (list) => JSON.stringify(list.map((record) => [record.run_id, record.rev]));
+    const written = isObject(metadata) && Array.isArray(metadata.runs) ? metadata.runs.length : -1;
+    if (written === runs.length && marks(known) === marks(runs)) return null;
+    return { schema: SCHEMA, runs: JSON.parse(JSON.stringify(runs)) };
+  }
+
+  // ---- One open document ----
+
+  class Keeper {
+    constructor(context) {
+      this.context = context;
+      this.watched = new WeakSet();
+      this.changed = new Set(); // cells to look at before the next turn of the event loop
+      this.fresh = new Set(); // those of them whose outputs have changed
+      this.comm = null;
+      this.asked = new Set(); // runs the kernel was asked about over this comm
+      this.connected = false; // whether this kernel was ever reached
+      this.deaf = false; // the kernel does not know us: say nothing until it shows a run itself
+      context.ready.then(() => this.begin()).catch(() => {}); // a document that did not open has no cells
+    }
+
+    get cells() {
+      const cells = this.context.model && this.context.model.cells;
+      return this.context.isDisposed || !cells ? [] : [...cells].filter((cell) => cell.type === "code");
+    }
+
+    begin() {
+      if (this.context.isDisposed) return;
+      const session = this.context.sessionContext;
+      this.context.model.cells.changed.connect(() => this.review());
+      session.kernelChanged.connect((_, change) => {
+        this.forget();
+        this.deaf = this.connected = false;
+        if (change.newValue) this.review();
+      });
+      session.statusChanged.connect((_, status) => {
+        if (status !== "restarting" && status !== "autorestarting") return;
+        this.forget();
+        this.deaf = true;
+      });
+      session.connectionStatusChanged.connect((_, status) => {
+        if (status !== "connected") return;
+        if (this.connected && !this.deaf) {
+          this.asked.clear(); // what was said while the line was down is lost: ask again
+          this.review();
+        }
+        this.connected = true;
+      });
+      this.review();
+    }
+
+    /** Watch cells that are new (opened, moved, pasted, undone: each is a new model) and look at all of them. */
+    review() {
+      for (const cell of this.cells) {
+        if (!this.watched.has(cell)) {
+          this.watched.add(cell);
+          cell.outputs.changed.connect(() => {
+            this.fresh.add(cell);
+            this.look(cell);
+          });
+        }
+        this.look(cell);
+      }
+    }
+
+    /** Look at a cell once the change that is under way is complete. */
+    look(cell) {
+      if (this.changed.size === 0) Promise.resolve().then(() => this.settle());
+      this.changed.add(cell);
+    }
+
+    settle() {
+      const cells = [...this.changed].filter((cell) => !cell.isDisposed);
+      this.changed.clear();
+      if (this.context.isDisposed) return;
+      const open = [];
+      for (const cell of cells) {
+        const metadata = merge(outputRecords(cell), cell.getMetadata(NAME));
+        if (metadata) cell.setMetadata(NAME, metadata);
+        if (metadata && this.fresh.has(cell)) this.deaf = false;
+        for (const record of runsOf(cell.getMetadata(NAME))) {
+          if (!ENDED.has(record.state)) open.push(record.run_id);
+        }
+      }
+      this.fresh.clear();
+      if (!this.deaf) this.attach(open);
+    }
+
+    // ---- The line to the kernel ----
+
+    /** Ask the kernel to send every change of these runs. */
+    attach(runs) {
+      const news = [...new Set(runs)].filter((id) => !this.asked.has(id)).slice(0, MAX_RUNS);
+      const session = this.context.sessionContext.session;
+      const kernel = session && session.kernel;
+      if (news.length === 0 || !kernel || kernel.isDisposed || !kernel.handleComms || kernel.status === "dead") return;
+      try {
+        if (!this.comm || this.comm.isDisposed) {
+          this.forget();
+          const comm = kernel.createComm(NAME);
+          comm.onMsg = (message) => this.hear(message.content.data);
+          comm.onClose = () => { // no such target: the extension is not loaded in this kernel (yet)
+            if (this.comm !== comm) return;
+            this.forget();
+            this.deaf = true;
+          };
+          comm.open({});
+          this.comm = comm;
+        }
+        news.forEach((id) => this.asked.add(id));
+        this.comm.send({ type: "attach", runs: news });
+      } catch {
+        this.forget(); // the kernel went away between the check and the message; the next change asks again
+      }
+    }
+
+    forget() {
+      this.comm = null;
+      this.asked.clear();
+    }
+
+    hangUp() {
+      if (this.comm && !this.comm.isDisposed) this.comm.close();
+      this.forget();
+    }
+
+    hear(data) {
+      if (!isObject(data) || data.type !== "update" || !isObject(data.data)) return;
+      const record = data.data[MIME];
+      if (isRecord(record) && record.run_id === data.run_id) {
+        this.place(record, data.data, isObject(data.metadata) ? data.metadata : {});
+      }
+    }
+
+    /** Put a bundle where its run is shown, and its record where it is remembered. */
+    place(record, data, metadata) {
+      for (const cell of this.cells) {
+        let shown = false;
+        for (let i = 0; i < cell.outputs.length; i++) {
+          const old = recordAt(cell, i);
+          if (!old || old.run_id !== record.run_id) continue;
+          shown = true;
+          if (record.rev > old.rev) {
+            cell.outputs.set(i, { output_type: "display_data", data, metadata });
+          } else if (record.rev === old.rev && differs(data, cell.outputs.get(i).data)) {
+            // Only the clock went on. That is worth showing, but nothing to ask a person to save.
+            const dirty = this.context.model.dirty;
+            cell.outputs.set(i, { output_type: "display_data", data, metadata });
+            this.context.model.dirty = dirty;
+          }
+        }
+        if (shown || outputRecords(cell).length > 0) continue; // the outputs decide, see merge
+        const runs = runsOf(cell.getMetadata(NAME));
+        const at = runs.findIndex((run) => run.run_id === record.run_id && run.rev < record.rev);
+        if (at >= 0) {
+          runs[at] = record;
+          cell.setMetadata(NAME, { schema: SCHEMA, runs });
+        }
+      }
+    }
+  }
+
+  function recordAt(cell, index) {
+    const data = cell.outputs.get(index).data;
+    return isObject(data) && isRecord(data[MIME]) ? data[MIME] : null;
+  }
+
+  function outputRecords(cell) {
+    const found = [];
+    for (let i = 0; i < cell.outputs.length; i++) found.push(recordAt(cell, i));
+    return found.filter(Boolean);
+  }
+
+  const differs = (one, other) => ["text/html", "text/plain"].some((type) => one[type] !== other[type]);
+
+  // ---- The plugin ----
+
+  const keepers = new Map(); // one per document, however many views of it are open
+
+  function keep(context) {
+    if (keepers.has(context)) return;
+    keepers.set(context, new Keeper(context));
+    context.disposed.connect(() => keepers.delete(context));
+  }
+
+  const plugin = {
+    id: "wan-notebook:plugin",
+    description: "Keeps the records of Wan image-to-video runs in the metadata of their cells.",
+    autoStart: true,
+    requires: [],
+    activate(app) {
+      app.docRegistry.addWidgetExtension("Notebook", {
+        createNew(panel, context) {
+          keep(context);
+        },
+      });
+      window.addEventListener("pagehide", () => keepers.forEach((keeper) => keeper.hangUp()));
+    },
+  };
+
+  const modules = {
+    "./extension": { __esModule: true, default: plugin },
+    "./records": { __esModule: true, merge, isRecord },
+  };
+  window._JUPYTERLAB = window._JUPYTERLAB || {};
+  window._JUPYTERLAB["wan-notebook"] = {
+    init: async () => {},
+    get: async (name) => () => modules[name],
+  };
+})();

@@ -1,0 +1,291 @@
+"""The life of one job: prepare the media, submit once, follow, download, look at what came.
+
+A coroutine for the runner's loop. It never gives up a paid task for a fault of the network: only the service's own
+word, or its silence beyond the 24 hours it keeps a task, ends one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook import polling
+from wan_notebook.clips import keep_input, reserve, settle
+from wan_notebook.errors import (
+    DownloadError,
+    RateLimitError,
+    ServiceError,
+    TaskCanceledError,
+    TaskExpiredError,
+    TaskFailedError,
+    TransportError,
+    WanError,
+)
+from wan_notebook.footage import probe_clip
+from wan_notebook.media import prepare
+from wan_notebook.tasks import JobState, TaskStatus
+from wan_notebook.wire import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from wan_notebook.client import WanClient
+    from wan_notebook.media import SentMedia
+    from wan_notebook.tasks import Clip, Cost, JobUpdate, Task, Usage
+
+__all__ = ["Life", "Plan"]
+
+SUBMIT_TRIES = 12  # answered "too many requests": each try waits longer, about ten minutes in all
+DOWNLOAD_TRIES = 5
+TASK_LIFE_SECONDS = 24 * 3600  # API reference of 2026-05-22: task and clip are kept 24 h
+# These come as HTTP 429 too, but waiting does not cure them (error reference of 2026-05-25).
+NOT_THROTTLING = {"CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue", "insufficient_quota"}
+TROUBLE = "network trouble, the task is still yours"
+TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job needs beyond its request.
+
+    Parameters
+    ----------
+    connect : callable
+        Gives the client, starting the simulator first where that is the region.
+    outputs : Path
+        The folder the clip and the inputs are kept in.
+    stem : str
+        The clip's file name without its ending.
+    upload_above : int
+        Bytes above which a medium is uploaded rather than sent as base64.
+    price : callable
+        The real cost of what the service reports it used.
+    """
+
+    connect: Callable[[], Awaitable[WanClient]]
+    outputs: Path
+    stem: str
+    upload_above: int
+    price: Callable[[Usage | None], Cost]
+
+
+class Life:
+    """One job's way, and the few things others may do to it while it goes.
+
+    Parameters
+    ----------
+    picture : callable
+        The job's latest JobUpdate.
+    tell : callable
+        ``tell(**changes)`` replaces it and informs the observers.
+    """
+
+    def __init__(self, plan: Plan, picture: Callable[[], JobUpdate], tell: Callable[..., None]) -> None:
+        self._plan, self._picture, self._tell = plan, picture, tell
+        self._look = asyncio.Event()
+        self._client: WanClient | None = None
+
+    async def run(self) -> Clip:
+        """From the request to the saved clip.
+
+        Raises
+        ------
+        WanError
+            Why there is none.
+        """
+        update = self._picture()
+        item = await asyncio.to_thread(prepare, update.request.image_facts)
+        kept = await asyncio.to_thread(keep_input, self._plan.outputs, item)
+        media = {"image": item}
+        self._tell(
+            media=(item,),
+            kept={item.sha256: kept} if kept and item.sha256 else {},
+            notes=(*update.notes, *(note for note in item.notes if note not in update.notes)),
+        )
+        client = self._client = await self._plan.connect()
+        self._tell(endpoint=client.public_address())
+        if item.data is not None and item.bytes > self._plan.upload_above:
+            item = media["image"] = replace(item, how="oss", url=await client.upload(item, update.request.model))
+        task = await self._submit(client, media)
+        self._tell(media=(replace(item, data=None),))  # the bytes are on disk and on their way; nobody needs them here
+        task = await self._follow(client, task)
+        return await self._deliver(client, task)
+
+    async def cancel(self) -> bool:
+        """Cancel a submitted task if it is still PENDING; False (and a note on the card) where that is too late."""
+        task, client = self._picture().task, self._client
+        if task is None or client is None:
+            return False
+        try:
+            await client.cancel(task.task_id)
+        except ServiceError as error:
+            late = error.code == "UnsupportedOperation"
+            self._note(TOO_LATE if late else f"cancel was refused: {error.message}")
+            return False
+        except TransportError as error:
+            self._note(f"cancel may not have arrived: {error.message}")
+            return False
+        finally:
+            self._look.set()
+        return True
+
+    async def _submit(self, client: WanClient, media: Mapping[str, SentMedia]) -> Task:
+        update = self._picture()
+        body, sent = encode(update.request, seed=update.seed, media=media)
+        self._tell(state=JobState.SUBMITTING, sent=sent)
+        for attempt in range(SUBMIT_TRIES):
+            try:
+                task = await client.submit(body)
+            except RateLimitError as error:
+                if error.code in NOT_THROTTLING or attempt == SUBMIT_TRIES - 1:
+                    raise
+                wait = min(2.0 * 2**attempt, 90.0) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
+                wait = max(wait, error.retry_after or 0.0) / (client.simulator_speed or 1.0)
+                self._note("the service asks to wait: too many requests at once; not billed, tried again")
+                self._tell(state=JobState.WAITING)
+                await asyncio.sleep(max(wait, polling.FLOOR_SECONDS))
+                self._tell(state=JobState.SUBMITTING)
+            else:
+                self._tell(
+                    state=JobState.FOLLOWING,
+                    task=task,
+                    simulated=client.simulator_speed is not None,
+                    submitted_at=self._picture().stamp(),
+                )
+                return task
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _follow(self, client: WanClient, task: Task) -> Task:
+        loop = asyncio.get_running_loop()
+        begun, polls, failures, retry_after = loop.time(), 0, 0, None
+        while not task.status.ended:
+            speed = client.simulator_speed or 1.0
+            elapsed = (loop.time() - begun) * speed
+            delay = polling.next_delay(
+                task.status,
+                polls=polls,
+                elapsed=elapsed,
+                failures=failures,
+                retry_after=retry_after,
+                speed=speed,
+                jitter=random.uniform(-1, 1),  # noqa: S311  spreads queries, no secret
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), delay)
+            self._look.clear()
+            try:
+                found = await client.fetch(task.task_id)
+            except (TransportError, ServiceError) as error:
+                failures += 1
+                retry_after = error.retry_after if isinstance(error, RateLimitError) else None
+                self._note(f"{TROUBLE} ({error.message})", instead_of=TROUBLE)
+                if elapsed > TASK_LIFE_SECONDS:
+                    raise _lost_sight(task) from None
+                continue
+            polls, failures = polls + 1, 0
+            self._unnote(TROUBLE)
+            found = _merged(task, found)
+            if found != task:
+                task = found
+                self._tell(task=task, **_clocks(task))
+        return task
+
+    async def _deliver(self, client: WanClient, task: Task) -> Clip:
+        if task.status is not TaskStatus.SUCCEEDED:
+            raise _ended_without_clip(task)
+        self._tell(state=JobState.DOWNLOADING, cost=self._plan.price(task.usage))
+        for attempt in range(DOWNLOAD_TRIES):
+            try:
+                return await self._download(client, task)
+            except DownloadError:
+                if attempt == DOWNLOAD_TRIES - 1:
+                    raise
+                await asyncio.sleep(max(2.0**attempt / (client.simulator_speed or 1.0), polling.FLOOR_SECONDS))
+                try:  # the address may have run out: the task knows a fresh one for 24 h
+                    task = _merged(task, await client.fetch(task.task_id))
+                except (TransportError, ServiceError):
+                    continue
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _download(self, client: WanClient, task: Task) -> Clip:
+        if task.video_url is None:
+            raise DownloadError("the service names no address for the clip.", url="", task_id=task.task_id)
+        try:
+            final, part = await asyncio.to_thread(reserve, self._plan.outputs, self._plan.stem)
+        except WanError as error:
+            raise DownloadError(error.message, url=task.video_url, task_id=task.task_id) from None
+        try:
+            await client.download(task.video_url, part, task_id=task.task_id)
+            clip = await asyncio.to_thread(probe_clip, part)
+            await asyncio.to_thread(settle, part, final)
+        except (DownloadError, OSError, WanError) as error:
+            part.unlink(missing_ok=True)
+            if isinstance(error, DownloadError):
+                raise
+            reason = error.message if isinstance(error, WanError) else f"it cannot be saved ({error.strerror})."
+            raise DownloadError(reason, url=task.video_url, task_id=task.task_id) from None
+        return replace(clip, path=final)
+
+    def _note(self, text: str, *, instead_of: str = "") -> None:
+        notes = tuple(n for n in self._picture().notes if n != text and not (instead_of and n.startswith(instead_of)))
+        if self._picture().notes != (*notes, text):
+            self._tell(notes=(*notes, text))
+
+    def _unnote(self, beginning: str) -> None:
+        notes = tuple(note for note in self._picture().notes if not note.startswith(beginning))
+        if notes != self._picture().notes:
+            self._tell(notes=notes)
+
+
+def _merged(old: Task, new: Task) -> Task:
+    """``new``, keeping what the service said before and left out now; the submit's request id stays."""
+    kept: dict[str, Any] = {
+        name: getattr(old, name)
+        for name in ("submit_time", "scheduled_time", "end_time", "video_url", "orig_prompt", "actual_prompt", "usage")
+        if getattr(new, name) is None
+    }
+    return replace(new, request_id=old.request_id, task_id=old.task_id, **kept)
+
+
+def _clocks(task: Task) -> dict[str, float | None]:
+    """Queue and run time by the service's own clock (differences only: its zone is not documented)."""
+    submit, scheduled, end = (_instant(t) for t in (task.submit_time, task.scheduled_time, task.end_time))
+    return {
+        "queue_seconds": (scheduled - submit).total_seconds() if submit and scheduled else None,
+        "run_seconds": (end - scheduled).total_seconds() if scheduled and end else None,
+    }
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None) if text else None
+    except ValueError:
+        return None
+
+
+def _ended_without_clip(task: Task) -> WanError:
+    where = f"task {task.task_id}"
+    if task.status is TaskStatus.CANCELED:
+        return TaskCanceledError(f"{where} was canceled.", task=task, hint="It had not begun; nothing is billed.")
+    if task.status is TaskStatus.UNKNOWN:
+        return TaskExpiredError(
+            f"the service does not know {where} any more.",
+            task=task,
+            hint="Tasks and clips are kept 24 h, for the account that made them; a clip not saved by then is gone.",
+        )
+    said = " ".join(part for part in (task.code, task.message) if part)
+    reason = f"the service said: {said}" if said else "the service gave no reason"
+    return TaskFailedError(f"{where} failed; {reason}.", task=task, hint="Failed tasks are not billed.")
+
+
+def _lost_sight(task: Task) -> WanError:
+    return TaskExpiredError(
+        f"no answer about task {task.task_id} for the 24 h it is kept.",
+        task=task,
+        hint="If it succeeded it was billed; the console's task list knows.",
+    )

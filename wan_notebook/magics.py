@@ -1,0 +1,146 @@
+"""The door: ``%%wan_i2v`` and ``%wan_form``. Loading it imports nothing beyond IPython; the rest comes on first use."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import no_var_expand
+from traitlets import Bool, Unicode
+from traitlets.config import Configurable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from wan_notebook.options import Line
+
+__all__ = ["WanMagics", "register", "unregister"]
+
+INTRODUCTION = """Turn the picture given with --image into a video; the cell's body is the prompt.
+
+    %%wan_i2v cat --image images/chelsea.png --duration 5 --no-audio --seed 12345
+    The cat slowly turns its head towards the window.
+
+The cell returns at once. Its card becomes the video, the variable (here `cat`) holds the Job: cat.status, cat.result(),
+await cat, cat.cancel(), cat.request, cat.record. $name and {expression} stand for values of the notebook in the line;
+the body is taken as it is. As a line, `%wan_i2v` works without a prompt.
+
+"""
+
+
+class WanMagics(Configurable):
+    """Settings of this notebook: ``%config WanMagics.region = "beijing"``."""
+
+    region = Unicode("", help="singapore, beijing, virginia, frankfurt, simulator, or a vendor id.").tag(config=True)
+    base_url = Unicode("", help="Base URL that stands above the region's own.").tag(config=True)
+    workspace = Unicode("", help="Workspace id.").tag(config=True)
+    output_dir = Unicode("", help="Folder for the clips, relative to the notebook.").tag(config=True)
+    embed = Bool(default_value=False, help="Put clips up to 5 MB into the notebook.").tag(config=True)
+
+
+class VideoMagic:
+    """``%%wan_i2v``, callable by IPython; its help is generated when it is asked for."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        no_var_expand(self)
+        self.__name__ = "wan_i2v"
+
+    def getdoc(self) -> str:
+        """What ``%%wan_i2v?`` shows."""
+        from wan_notebook.options import help_text
+
+        return INTRODUCTION + help_text()
+
+    def __call__(self, line: str, cell: str | None = None) -> None:
+        from wan_notebook import cells, frontend
+        from wan_notebook.config import Settings
+        from wan_notebook.errors import InvalidRequestError, Problem
+        from wan_notebook.options import parse
+        from wan_notebook.request import I2VRequest
+
+        said = parse(line, self.shell.ev)
+        problems = [problem for problem in (self._name_problem(said),) if problem]
+        prompt = (cell or "").strip()
+        if cell is not None and not prompt and "template" not in said.fields:
+            fix = "Write there what should happen in the video."
+            problems.append(Problem("prompt", "", "the cell is empty below the line", fix=fix))
+        try:
+            request = I2VRequest(**({"prompt": prompt} if prompt else {}), **said.fields)
+        except InvalidRequestError as error:
+            raise InvalidRequestError([*problems, *error.problems]) from None
+        if problems:
+            raise InvalidRequestError(problems)
+        job = cells.launch(
+            request,
+            name=said.name,
+            settings=Settings.resolve(region=said.region, preferences=frontend.preferences()),
+            output_dir=said.output_dir,
+            embed=said.embed,
+            yes=said.yes,
+        )
+        if said.name:
+            self.shell.user_ns[said.name] = job
+        wait = said.wait if said.wait is not None else frontend.run_mode() == "blocking"
+        if wait:
+            job.wait()
+            if (ended_badly := job.exception()) is not None:
+                raise ended_badly
+
+    def _name_problem(self, said: Line) -> Any:
+        from wan_notebook.errors import Problem
+        from wan_notebook.jobs import Job
+
+        name = said.name
+        if name is None:
+            return None
+        if not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
+            return Problem("name", name, "no name for a variable", "a Python identifier that is no keyword or builtin")
+        held = self.shell.user_ns.get(name)
+        if held is not None and not isinstance(held, Job):
+            problem = f"this variable already holds something else ({type(held).__name__})"
+            return Problem("name", name, problem, fix="Choose another name.")
+        return None
+
+
+def wan_form(line: str = "") -> None:  # noqa: ARG001  IPython passes the line
+    """``%wan_form``: a form with the same fields; *Generate* starts a job whose card appears below it."""
+    from IPython.display import display
+
+    from wan_notebook.forms import form
+
+    display(form())
+
+
+def _body_for_empty_cells(lines: list[str]) -> list[str]:
+    """Let an empty ``%%wan_i2v`` cell reach us: IPython's own message would advise the line magic."""
+    if lines and lines[0].startswith("%%wan_i2v") and not "".join(lines[1:]).strip():
+        return [lines[0].rstrip("\n") + "\n", "\n"]
+    return lines
+
+
+def register(ip: InteractiveShell) -> None:
+    """Add the magics to ``ip``; doing it twice is harmless."""
+    if any(isinstance(known, WanMagics) for known in ip.configurables):
+        return
+    configurables: list[Any] = ip.configurables
+    configurables.append(WanMagics(parent=ip))
+    add: Callable[..., None] = ip.register_magic_function
+    add(VideoMagic(ip), "line_cell", "wan_i2v")
+    add(wan_form, "line", "wan_form")
+    steps: list[Callable[[list[str]], list[str]]] = ip.input_transformers_cleanup
+    before = next((i for i, step in enumerate(steps) if getattr(step, "__name__", "") == "cell_magic"), 0)
+    steps.insert(before, _body_for_empty_cells)
+
+
+def unregister(ip: InteractiveShell) -> None:
+    """Take the magics away again; jobs go on."""
+    ip.configurables[:] = [known for known in ip.configurables if not isinstance(known, WanMagics)]
+    for kind in ("line", "cell"):
+        for name in ("wan_i2v", "wan_form"):
+            ip.magics_manager.magics[kind].pop(name, None)
+    if _body_for_empty_cells in ip.input_transformers_cleanup:
+        ip.input_transformers_cleanup.remove(_body_for_empty_cells)

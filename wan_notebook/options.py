@@ -1,0 +1,203 @@
+"""The line of ``%%wan_i2v``: split, expanded, and read into the fields of a request.
+
+The options are generated from the request's own declaration. Nothing is guessed: no abbreviations, no repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import string
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.request import parameters
+from wan_notebook.wording import holds_key, shown, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Line", "help_text", "parse"]
+
+SHORT = {"model": "-m", "image": "-i", "resolution": "-r", "duration": "-d", "seed": "-s"}
+KEY_REFUSED = Problem(
+    "api_key",
+    "sk-…",
+    "an API key was typed into the notebook, where it is saved, shared and kept in the history",
+    "keys in DASHSCOPE_API_KEY or in ~/.dashscope/api_key",
+    "Take it out of the cell, revoke it in the console, and use a new one.",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a magic line said.
+
+    Attributes
+    ----------
+    name : str or None
+        The variable the job is bound to.
+    fields : dict
+        The request's fields as written.
+    region, output_dir : str or None
+    wait, embed : bool or None
+    yes : bool
+    """
+
+    name: str | None
+    fields: dict[str, Any] = field(default_factory=dict)
+    region: str | None = None
+    output_dir: str | None = None
+    wait: bool | None = None
+    embed: bool | None = None
+    yes: bool = False
+
+
+class _RefusedError(Exception):
+    """What argparse would have printed before ending the process."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _RefusedError(message)
+
+
+class _Once(argparse.Action):
+    """An option that may be given once; boolean ones also as ``--no-…``."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if hasattr(namespace, self.dest):
+            parser.error(f"{option_string} is given twice")
+        flag = self.nargs == 0
+        setattr(namespace, self.dest, not (option_string or "").startswith("--no-") if flag else values)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="%%wan_i2v", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument("name", nargs="?", help="variable the Job is bound to")
+    group = parser.add_argument_group("the request (the cell's body is the prompt)")
+    for info in parameters():
+        if info.name != "prompt":
+            choices = f" ({', '.join(map(str, info.choices))})" if info.choices else ""
+            _add(group, info.name, info.kind == "flag", info.help + choices, SHORT.get(info.name))
+    group = parser.add_argument_group("this notebook")
+    _add(group, "region", flag=False, text="singapore (default), beijing, virginia, frankfurt or simulator")
+    _add(
+        group, "output_dir", flag=False, text="folder for the clips, relative to the notebook (wan_outputs)", short="-o"
+    )
+    _add(group, "wait", flag=True, text="wait for the clip in the cell; headless runs wait by themselves", short="-w")
+    _add(group, "embed", flag=True, text="put clips up to 5 MB into the notebook instead of linking them")
+    _add(group, "yes", flag=True, text="submit even where the price is unknown", short="-y")
+    return parser
+
+
+def _add(group: Any, name: str, flag: bool, text: str, short: str | None = None) -> None:
+    names = [*([short] if short else []), f"--{name.replace('_', '-')}"]
+    if "_" in name:
+        names.append(f"--{name}")
+    if flag:
+        names.append(f"--no-{name.replace('_', '-')}")
+    extra: dict[str, Any] = {"nargs": 0} if flag else {"metavar": name.upper()}
+    group.add_argument(*names, dest=name, action=_Once, help=text.replace("%", "%%"), **extra)
+
+
+def help_text() -> str:
+    """All options, as ``%%wan_i2v?`` shows them."""
+    return _parser().format_help()
+
+
+def parse(line: str, evaluate: Callable[[str], Any]) -> Line:
+    """Read a magic line.
+
+    Parameters
+    ----------
+    line : str
+    evaluate : callable
+        Gives the value of a Python expression of the notebook, for ``$name`` and ``{expression}``.
+
+    Raises
+    ------
+    InvalidRequestError
+        Every problem of the line at once.
+    """
+    if holds_key(line):
+        raise InvalidRequestError([KEY_REFUSED])
+    objects: dict[str, Any] = {}
+    tokens = [_expanded(token, evaluate, objects) for token in _split(line)]
+    parser = _parser()
+    try:
+        found, left = parser.parse_known_args(tokens)
+    except _RefusedError as refusal:
+        problem = Problem("line", shown(line), str(refusal), fix="See %%wan_i2v? for all options")
+        raise InvalidRequestError([problem]) from None
+    if left:
+        raise InvalidRequestError([_unknown(t, parser) for t in left if t.startswith("-") or t is left[0]])
+    said = {name: objects.get(value, value) if isinstance(value, str) else value for name, value in vars(found).items()}
+    ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed")}
+    return Line(yes=bool(said.pop("yes", False)), fields=said, **ours)
+
+
+def _split(line: str) -> list[str]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""  # a backslash is part of a Windows path
+    try:
+        return list(lexer)
+    except ValueError:
+        fix = 'Write "it\'s" for a text with an apostrophe'
+        raise InvalidRequestError([Problem("line", shown(line), "a quotation mark is not closed", fix=fix)]) from None
+
+
+def _expanded(token: str, evaluate: Callable[[str], Any], objects: dict[str, Any]) -> str:
+    """``token`` with ``$name`` (any object) and ``{expression}`` (as text) replaced."""
+    head, sign, value = token.partition("=") if token.startswith("--") else ("", "", token)
+    if value.startswith("$$"):
+        return head + sign + value[1:]
+    if value.startswith("$") and len(value) > 1:
+        result = _evaluated(value[1:], evaluate)
+        if isinstance(result, str):
+            return head + sign + result
+        mark = f"\0{len(objects)}"
+        objects[mark] = result
+        return head + sign + mark
+    if "{" not in value and "}" not in value:
+        return token
+    try:
+        parts = list(string.Formatter().parse(value))
+    except ValueError:
+        fix = "Write {{ and }} for braces that are meant"
+        raise InvalidRequestError([Problem("line", shown(value), "a brace is not closed", fix=fix)]) from None
+    return (
+        head
+        + sign
+        + "".join(
+            text + ("" if expression is None else str(_evaluated(expression, evaluate)))
+            for text, expression, _, _ in parts
+        )
+    )
+
+
+def _evaluated(expression: str, evaluate: Callable[[str], Any]) -> Any:
+    try:
+        return evaluate(expression)
+    except Exception as error:  # noqa: BLE001  whatever the notebook's own expression raises is the person's to mend
+        missing = error.name if isinstance(error, NameError) else None
+        what = f"there is no variable {missing!r} in this notebook" if missing else f"{type(error).__name__}: {error}"
+        fix = "Run the cell that defines it, or write $$ or {{ }} if it is meant"
+        raise InvalidRequestError([Problem("line", shown(expression), what, fix=fix)]) from None
+
+
+def _unknown(token: str, parser: argparse.ArgumentParser) -> Problem:
+    if not token.startswith("-"):
+        return Problem(
+            "line",
+            shown(token),
+            "one name too many",
+            "one variable name, then options",
+            "The prompt goes below the line.",
+        )
+    word = token.partition("=")[0]
+    known: Sequence[str] = [name for name in parser._option_string_actions if name.startswith("--")]  # noqa: SLF001  argparse has no public list
+    close = suggest(word.replace("_", "-"), known)
+    fix = f"Did you mean {close}?" if close else "See %%wan_i2v? for all options."
+    return Problem(shown(word), "", "there is no such option", fix=fix)

@@ -1,0 +1,91 @@
+"""Short phrases for times, money, sizes and text of unknown origin, as the windows show them; pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from wan_notebook.wording import redacted
+
+if TYPE_CHECKING:
+    from wan_notebook.tasks import Clip, Cost
+
+__all__ = ["clean", "clip_facts", "clock", "file_size", "harmless", "moment", "price", "shortened"]
+
+# Control characters, lone surrogates and marks that reorder text: a prompt must not forge the lines around it.
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+CODECS = {"h264": "H.264", "hevc": "H.265", "aac": "AAC"}
+KILO, MEGA = 1_000, 1_000_000
+
+
+def harmless(text: str) -> str:
+    """``text`` without API keys and without anything invisible that could forge or reorder what stands around it."""
+    return UNSEEN.sub("", redacted(text))
+
+
+def clean(value: object) -> str:
+    """``value`` as one line of :func:`harmless` text.
+
+    >>> clean("a\\n\\x1b[31mb")
+    'a [31mb'
+    """
+    return harmless(" ".join(str(value).split()))
+
+
+def shortened(text: str, most: int) -> str:
+    """``text``, its end replaced by an ellipsis where it is longer than ``most`` characters."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def clock(seconds: float) -> str:
+    """A length of time.
+
+    >>> clock(42.7), clock(3725)
+    ('0:42', '1:02:05')
+    """
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(at: str | float | None) -> str:
+    """An instant (ISO-8601, or seconds since the epoch) to the minute, in UTC; empty if it is none.
+
+    >>> moment("2026-11-23T19:25:01.123Z"), moment("soon")
+    ('2026-11-23 19:25 UTC', '')
+    """
+    try:
+        when = datetime.fromisoformat(at) if isinstance(at, str) else datetime.fromtimestamp(at or 0, UTC)
+        return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def file_size(count: int) -> str:
+    """A number of bytes.
+
+    >>> file_size(512), file_size(48_000), file_size(1_940_000)
+    ('512 bytes', '48 kB', '1.9 MB')
+    """
+    if count < KILO:
+        return f"{count} bytes"
+    return f"{count / KILO:.0f} kB" if count < MEGA else f"{count / MEGA:.1f} MB"
+
+
+def price(cost: Cost | None, *, simulated: bool) -> str:
+    """What it costs, where, and how old the price is; unknown is said, never 0."""
+    if cost is None or cost.amount is None:
+        return "nothing is billed: simulated" if simulated else "price unknown"
+    dated = f"price table of {cost.table_date}" if cost.table_date else ""
+    if simulated:
+        return f"nothing is billed: simulated (a real one: {' · '.join(filter(None, (str(cost), dated)))})"
+    billed = "" if cost.estimated else f"{cost.seconds:g} s billed"
+    return " · ".join(filter(None, (str(cost), billed, cost.region.title(), dated)))
+
+
+def clip_facts(clip: Clip) -> list[str]:
+    """Size, length, frame rate, codecs, each a short phrase."""
+    video, audio = (CODECS.get(codec or "", codec) for codec in (clip.video_codec, clip.audio_codec))
+    sound = f"{audio} sound" if audio else "silent"
+    return [f"{clip.width}×{clip.height}", f"{clip.duration:.1f} s", f"{clip.fps:.4g} fps", str(video), sound]

@@ -1,0 +1,94 @@
+"""Seconds times rate: money from the dated catalogue. An unknown price is unknown, never 0."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from wan_notebook.catalog import catalog
+from wan_notebook.tasks import Cost
+
+if TYPE_CHECKING:
+    from wan_notebook.request import I2VRequest
+    from wan_notebook.tasks import Usage
+
+__all__ = ["actual", "estimate", "saving_of_silence"]
+
+
+def estimate(request: I2VRequest, region_name: str) -> Cost:
+    """What a request will cost if it succeeds; failed tasks are not billed.
+
+    Parameters
+    ----------
+    request : I2VRequest
+    region_name : str
+        Name, vendor id or alias; ``simulator`` is priced like Singapore (play money).
+
+    Returns
+    -------
+    Cost
+        ``amount`` is None where the model or the region has no known price.
+
+    Examples
+    --------
+    >>> from wan_notebook.request import I2VRequest
+    >>> str(estimate(I2VRequest(image="https://example.com/cat.png", audio=False), "singapore"))
+    'about 0.125 USD'
+    """
+    values = request.effective()
+    return _cost(
+        request.model,
+        region_name,
+        resolution=values["resolution"],
+        audio=values["audio"] is not False,
+        seconds=float(values["duration"]),
+        estimated=True,
+    )
+
+
+def actual(usage: Usage | None, request: I2VRequest, region_name: str) -> Cost:
+    """What a finished task cost, from the seconds, tier and sound the service reported.
+
+    What it did not report is taken from the request; without the seconds the cost stays an estimate.
+    """
+    supposed = estimate(request, region_name)
+    if usage is None or usage.billed_seconds is None:
+        return supposed
+    values = request.effective()
+    return _cost(
+        request.model,
+        region_name,
+        resolution=f"{usage.SR}P" if usage.SR else values["resolution"],
+        audio=usage.audio if usage.audio is not None else values["audio"] is not False,
+        seconds=usage.billed_seconds,
+        estimated=False,
+    )
+
+
+def saving_of_silence(request: I2VRequest, region_name: str) -> Cost | None:
+    """What the same clip would cost less without sound; None where it cannot be had, or has none already."""
+    if request.effective()["audio"] is not True:
+        return None
+    loud, silent = estimate(request, region_name), estimate(request.replace(audio=False), region_name)
+    if loud.amount is None or silent.amount is None or loud.rate is None or silent.rate is None:
+        return None
+    saved = loud.amount - silent.amount
+    return replace(loud, amount=saved, rate=loud.rate - silent.rate) if saved > 0 else None
+
+
+def _cost(model: str, region_name: str, *, resolution: str, audio: bool, seconds: float, estimated: bool) -> Cost:
+    region = catalog().find_region(region_name)
+    price = catalog().price(model, region_name, resolution, audio=audio)
+    return Cost(
+        amount=price.rate * Decimal(str(seconds)) if price else None,
+        currency=price.currency if price else (region.currency if region else ""),
+        rate=price.rate if price else None,
+        seconds=seconds,
+        estimated=estimated,
+        about=price.about if price else False,
+        region=region.name if region else region_name,
+        table_date=price.source.date if price else "",
+        source=price.source.title if price else "",
+        free_quota=price.free_quota if price else "",
+    )

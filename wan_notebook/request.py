@@ -1,0 +1,277 @@
+"""The request: the one declaration of every parameter, which validates itself.
+
+Magic options, form fields, HTTP body, record and the table in the documentation are made from :class:`I2VRequest`
+through :func:`parameters`; adding a parameter is one line here (and a rule in ``validation`` if it has one).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from wan_notebook import fields, validation
+from wan_notebook.catalog import catalog, predicted_size, suggest
+from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.facts import ParameterInfo
+from wan_notebook.media import measure
+from wan_notebook.wording import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic.config import JsonDict
+
+    from wan_notebook.facts import ModelSpec
+    from wan_notebook.media import ImageFacts
+
+__all__ = ["I2VRequest", "ParameterInfo", "UnknownModelWarning", "parameters", "region_problems"]
+
+
+class UnknownModelWarning(UserWarning):
+    """The model is not in the catalogue: only the service can say what it takes and costs."""
+
+
+def _field(
+    default: Any, where: str, kind: str, help_: str, *, wire: str = "", choices: str = "", limit: str = ""
+) -> Any:
+    extra: JsonDict = {"where": where, "wire": wire, "kind": kind, "choices": choices, "limit": limit}
+    return Field(default=default, description=help_, json_schema_extra=extra)
+
+
+Text = Annotated[str | None, BeforeValidator(fields.text)]
+Word = Annotated[str | None, BeforeValidator(fields.word)]
+Flag = Annotated[bool | None, BeforeValidator(fields.flag)]
+Whole = Annotated[int | None, BeforeValidator(fields.whole)]
+
+
+class I2VRequest(BaseModel):
+    """One image-to-video request, checked before any money is spent.
+
+    Every parameter may be left out except ``image`` (``img_url`` is accepted as its name too); None means left out.
+    ``resolution``, ``duration`` and ``audio`` then take our default for the model, see :meth:`effective`.
+
+    Raises
+    ------
+    InvalidRequestError
+        With every problem at once; nothing was sent.
+
+    Warns
+    -----
+    UnknownModelWarning
+        The model is not in the catalogue; only what the protocol itself asks for was checked.
+
+    Examples
+    --------
+    >>> request = I2VRequest(prompt="The cat looks up", image="https://example.com/cat.png", duration="10")
+    >>> request.duration, request.effective()["resolution"], sorted(request.given)
+    (10, '720P', ['duration', 'image', 'prompt'])
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    prompt: Annotated[str, BeforeValidator(fields.text)] = _field(
+        "", "input", "text", "what happens in the clip", limit="prompt_chars"
+    )
+    image: Annotated[Any, BeforeValidator(fields.picture)] = _field(
+        None, "input", "image", "the first frame: path, URL, data: URI, bytes, PIL image or array", wire="img_url"
+    )
+    model: Annotated[str, BeforeValidator(fields.model_name)] = _field(
+        "wan2.6-i2v-flash", "model", "choice", "the model that makes the clip"
+    )
+    resolution: Annotated[str | None, BeforeValidator(fields.tier)] = _field(
+        None, "parameters", "choice", "number of pixels; sets the price", choices="resolutions"
+    )
+    duration: Whole = _field(
+        None, "parameters", "integer", "length of the clip in seconds; sets the price", choices="durations"
+    )
+    audio: Flag = _field(None, "parameters", "flag", "whether the clip has sound; without it costs half")
+    audio_url: Word = _field(None, "input", "address", "public address of a wav or mp3 the clip follows")
+    shot_type: Annotated[str | None, BeforeValidator(fields.lower)] = _field(
+        None, "parameters", "choice", "one shot or several", choices="shot_types"
+    )
+    negative_prompt: Text = _field(None, "input", "text", "what must not be in the clip", limit="negative_prompt_chars")
+    prompt_extend: Annotated[bool, BeforeValidator(fields.flag)] = _field(
+        True, "parameters", "flag", "whether the service rewrites the prompt first"
+    )
+    watermark: Annotated[bool, BeforeValidator(fields.flag)] = _field(
+        False, "parameters", "flag", "whether the clip is marked as made by AI"
+    )
+    seed: Whole = _field(None, "parameters", "integer", "start of the random numbers; drawn and recorded if left out")
+    template: Word = _field(None, "input", "word", "a video effect instead of a prompt; Beijing only")
+
+    _facts: ImageFacts = PrivateAttr()
+    _notes: tuple[str, ...] = PrivateAttr(default=())
+
+    def __init__(self, /, **given: Any) -> None:
+        known, problems = fields.by_name(given, type(self).model_fields)
+        unread: set[str] = set()
+        try:
+            super().__init__(**known)
+        except ValidationError as error:
+            unread = {str(item["loc"][0]) for item in error.errors()}
+            super().__init__(**{name: value for name, value in known.items() if name not in unread})
+            spec = catalog().unknown if "model" in unread else self.spec
+            problems += [found for item in error.errors() for found in fields.unreadable(item, known, spec)]
+        facts = None
+        if self.image is not None:
+            try:
+                facts = measure(self.image)
+            except InvalidRequestError as error:
+                problems += error.problems
+                unread.add("image")
+        problems += validation.check(vars(self), facts, lambda name: name not in unread)
+        if problems or facts is None:
+            order = list(type(self).model_fields)
+            raise InvalidRequestError(sorted(problems, key=lambda p: order.index(p.field) if p.field in order else 99))
+        self._facts = facts
+        self._notes = validation.notes(vars(self), facts)
+        if not self.spec.known:
+            _warn_unknown(self.model)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the chosen model accepts."""
+        return catalog().model(self.model)
+
+    @property
+    def image_facts(self) -> ImageFacts:
+        """What the header of the first frame said when the request was made."""
+        return self._facts
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the person should know: transparency that will turn white, sound that will not be heard, ..."""
+        return self._notes
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the fields the caller set to something."""
+        return frozenset(name for name in self.model_fields_set if getattr(self, name) is not None)
+
+    @property
+    def predicted_size(self) -> tuple[int, int] | None:
+        """Width and height of the clip to expect, "about"; None for an image given by URL."""
+        if self._facts.width is None or self._facts.height is None:
+            return None
+        return predicted_size(self._facts.width, self._facts.height, str(self.effective()["resolution"]))
+
+    def effective(self) -> dict[str, Any]:
+        """Every field with our defaults filled in; None only where nothing is sent.
+
+        ``audio`` is filled in where the model has the switch, and None where it has not.
+        """
+        spec = self.spec
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values["resolution"] = self.resolution or spec.resolution
+        values["duration"] = self.duration or spec.duration
+        if spec.audio == "switch":
+            values["audio"] = self.audio is not False
+        elif spec.known:
+            values["audio"] = None
+        return values
+
+    def replace(self, **changes: Any) -> Self:
+        """The same request with some fields changed, checked again; None takes a field back to its default."""
+        before = {name: getattr(self, name) for name in self.given}
+        return type(self)(**{**before, **{fields.ALIASES.get(name, name): value for name, value in changes.items()}})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002  frozen
+        """As :meth:`replace`: a copy is checked like any other request."""
+        return self.replace(**(update or {}))
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """A request from a mapping.
+
+        Raises
+        ------
+        InvalidRequestError
+        """
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise fields.as_ours(error) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """A request from JSON text.
+
+        Raises
+        ------
+        InvalidRequestError
+        """
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            raise fields.as_ours(error) from None
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        for name in type(self).model_fields:
+            if name in self.given:
+                value = getattr(self, name)
+                yield name, shown(value) if name == "image" else value
+
+
+def region_problems(request: I2VRequest, region_name: str) -> list[Problem]:
+    """What cannot work in a region: a model or an effect that is not offered there.
+
+    Parameters
+    ----------
+    request : I2VRequest
+    region_name : str
+        Name, vendor id or alias. Nothing is known of a region that is not in the catalogue: no problems.
+    """
+    return validation.regional(request.spec, request.template, region_name)
+
+
+def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
+    """The table of all parameters, in the order they are declared.
+
+    Parameters
+    ----------
+    model : str, optional
+        Narrow choices, defaults, limits and ``applies`` down to one model; without it, the choices of all models.
+    """
+    models = catalog().models
+    spec = catalog().model(model or str(I2VRequest.model_fields["model"].default))
+    defaults = {
+        "resolution": spec.resolution,
+        "duration": spec.duration,
+        "audio": True if spec.audio == "switch" else None,
+    }
+    missing = set() if (spec.known and spec.audio == "switch") or not spec.known else {"audio"}
+    missing |= set() if spec.audio_url else {"audio_url"}
+    missing |= set() if spec.shot_types or not spec.known else {"shot_type"}
+    table = []
+    for name, declared in I2VRequest.model_fields.items():
+        extra: Any = declared.json_schema_extra
+        choices: tuple[Any, ...] = tuple(models) if name == "model" else ()
+        if extra["choices"] and model and spec.known:
+            choices = getattr(spec, extra["choices"])
+        elif extra["choices"]:
+            choices = tuple(dict.fromkeys(c for m in models.values() for c in getattr(m, extra["choices"])))
+            choices = tuple(sorted(choices, key=lambda c: (len(str(c)), c))) if name != "shot_type" else choices
+        limit = catalog().service.seed_max if name == "seed" else getattr(spec, extra["limit"], None)
+        table.append(
+            ParameterInfo(
+                name=name,
+                kind=extra["kind"],
+                choices=choices,
+                default=defaults.get(name, declared.default),
+                help=declared.description or "",
+                where=extra["where"],
+                wire_name=extra["wire"] or name,
+                applies=name not in missing,
+                limit=limit,
+            )
+        )
+    return tuple(table)
+
+
+def _warn_unknown(model: str) -> None:
+    close = suggest(model, catalog().models)
+    meant = f" Did you mean {close}?" if close else ""
+    text = f"{shown(model)} is not in the catalogue: sent as it is, its price is unknown.{meant}"
+    warnings.warn(text, UnknownModelWarning, stacklevel=3)

@@ -1,0 +1,254 @@
+"""The engine: one background thread with one event loop drives every job and tells the observers.
+
+The kernel's own loop is never used: it stands still while a cell computes, and a paid task must be followed all the
+same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.errors import (
+    AmbiguousSubmitError,
+    DownloadError,
+    TaskCanceledError,
+    TaskExpiredError,
+    TaskFailedError,
+    WanError,
+)
+from wan_notebook.lifecycle import Life
+from wan_notebook.tasks import JobState, VideoResult
+
+if TYPE_CHECKING:
+    import concurrent.futures
+    from collections.abc import Callable, Coroutine
+
+    from wan_notebook.jobs import Job
+    from wan_notebook.lifecycle import Plan
+    from wan_notebook.tasks import Clip, JobUpdate
+
+__all__ = ["Runner"]
+
+TICK_SECONDS = 1.0  # the clock on the card
+MESSAGES_A_SECOND = 4  # in all, however many jobs run
+CANCEL_SECONDS = 20.0
+CLOSE_SECONDS = 3.0
+
+log = logging.getLogger("wan_notebook")
+
+
+class Runner:
+    """Drives jobs on a daemon thread, which starts with the first of them.
+
+    Parameters
+    ----------
+    record, show_result : callable
+        The record of an update; how a finished clip shows itself.
+    at_close : callable
+        Awaited on the loop before it ends (closes the connections).
+    """
+
+    def __init__(
+        self,
+        *,
+        record: Callable[[JobUpdate], dict[str, Any]],
+        show_result: Callable[[VideoResult], dict[str, Any]],
+        at_close: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._record, self._show_result, self._at_close = record, show_result, at_close
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._open: dict[str, tuple[Job, asyncio.Task[None], Life]] = {}
+        self._observers: dict[str, list[Callable[[JobUpdate], None]]] = {}
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop; the first use starts the thread."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._turn, name="wan_notebook", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
+            return self._loop
+
+    def start(self, job: Job, plan: Plan, *observers: Callable[[JobUpdate], None]) -> None:
+        """Begin to drive ``job``; returns at once."""
+        loop = self.loop
+        assert self._thread is not None  # noqa: S101  set together with the loop
+        job.begin(self._thread)
+        self._observers[job.run_id] = list(observers)
+        loop.call_soon_threadsafe(self._begin, job, plan)
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+        """Run any coroutine on the loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def cancel(self, job: Job) -> bool:
+        """What :meth:`Job.cancel` does."""
+        if job.done() or threading.current_thread() is self._thread:
+            return job.cancelled()
+        return bool(self.run(self._cancel(job)).result(CANCEL_SECONDS))
+
+    def close(self) -> None:
+        """End the thread. Open tasks go on at the service; their ids are logged, so that nothing paid is lost."""
+        with self._lock:
+            loop, thread, self._loop = self._loop, self._thread, None
+        if loop is None or thread is None:
+            return
+        atexit.unregister(self.close)
+        for job, _, _ in list(self._open.values()):
+            if job.task_id:
+                log.warning("task %s goes on at the service (%s) and will be billed", job.task_id, job.update.region)
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(loop.stop)
+        thread.join(CLOSE_SECONDS)
+
+    # On the loop's thread:
+
+    def _turn(self) -> None:
+        loop = self._loop
+        assert loop is not None  # noqa: S101  set before the thread starts
+        asyncio.set_event_loop(loop)
+        ticking = loop.create_task(self._tick())
+        try:
+            loop.run_forever()
+        finally:
+            ticking.cancel()
+            for _, task, _ in self._open.values():
+                task.cancel()
+            left = [task for task in asyncio.all_tasks(loop) if not task.done()]
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(self._at_close())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    def _begin(self, job: Job, plan: Plan) -> None:
+        def tell(**changes: Any) -> None:
+            self._advance(job, **changes)
+
+        life = Life(plan, lambda: job.update, tell)
+        task = asyncio.get_running_loop().create_task(self._drive(job, life))
+        self._open[job.run_id] = (job, task, life)
+        self._inform(job.update)
+
+    async def _drive(self, job: Job, life: Life) -> None:
+        try:
+            clip = await life.run()
+        except asyncio.CancelledError:
+            self._end_early(job)
+        except WanError as error:
+            self._end_badly(job, error)
+        except Exception as error:
+            log.exception("job %s (task %s) broke", job.run_id, job.task_id)
+            what = f"something unforeseen broke ({type(error).__name__}: {error})."
+            self._end_badly(job, WanError(what, hint=_fate(job)))
+        else:
+            self._end_well(job, clip)
+        finally:
+            self._open.pop(job.run_id, None)
+            self._observers.pop(job.run_id, None)
+
+    def _end_well(self, job: Job, clip: Clip) -> None:
+        self._advance(job, state=JobState.DOWNLOADED, clip=clip, ended=True)
+        update = job.update
+        assert update.task is not None  # noqa: S101  there is no clip without a task
+        job.finish(
+            VideoResult(
+                path=clip.path,
+                url=update.task.video_url or "",
+                usage=update.task.usage,
+                cost=update.cost,
+                clip=clip,
+                task=update.task,
+                record=self._record(update),
+                show=self._show_result,
+            )
+        )
+
+    def _end_badly(self, job: Job, error: WanError) -> None:
+        states = {
+            AmbiguousSubmitError: JobState.AMBIGUOUS,
+            TaskFailedError: JobState.FAILED,
+            TaskCanceledError: JobState.CANCELED,
+            TaskExpiredError: JobState.EXPIRED,
+            DownloadError: JobState.UNDELIVERED,
+        }
+        state = next((state for kind, state in states.items() if isinstance(error, kind)), None)
+        if state is None:
+            state = JobState.DETACHED if job.task_id else JobState.REFUSED
+        if isinstance(error, DownloadError) and not error.hint:
+            error.hint = f"It was made and is billed; task {error.task_id} knows its address for 24 h."
+        self._advance(job, state=state, error=error.message, hint=error.hint, ended=True)
+        job.finish(error)
+
+    def _end_early(self, job: Job) -> None:
+        error: WanError
+        if job.state is JobState.WAITING:
+            error = TaskCanceledError("canceled before it was sent.", task=None, hint="Nothing is billed.")
+        elif job.state is JobState.SUBMITTING:
+            error = AmbiguousSubmitError("the process ended before the submit was answered.", hint=_fate(job))
+        else:
+            error = WanError("this process no longer follows the task.", hint=_fate(job))
+        self._end_badly(job, error)
+
+    async def _cancel(self, job: Job) -> bool:
+        while job.state is JobState.SUBMITTING:  # noqa: ASYNC110  its answer decides what there is to cancel
+            await asyncio.sleep(0.05)
+        known = self._open.get(job.run_id)
+        if known is None:
+            return job.cancelled()
+        _, task, life = known
+        if job.state is JobState.WAITING:
+            task.cancel()
+            await asyncio.wait([task])
+            return job.cancelled()
+        if not await life.cancel():
+            return False
+        await asyncio.wait([task], timeout=CANCEL_SECONDS / 2)
+        return job.cancelled()
+
+    def _advance(self, job: Job, *, ended: bool = False, **changes: Any) -> None:
+        update = replace(_at(job.update, time.time()), **changes, rev=job.update.rev + 1)
+        if ended:
+            update = replace(update, finished_at=update.stamp())
+        job.advance(update)
+        self._inform(update)
+
+    def _inform(self, update: JobUpdate) -> None:
+        for observer in self._observers.get(update.run_id, []):
+            try:
+                observer(update)
+            except Exception:
+                log.exception(
+                    "an observer of run %s broke (task %s)", update.run_id, update.task.task_id if update.task else None
+                )
+                self._observers[update.run_id].remove(observer)
+                break
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(max(TICK_SECONDS, len(self._open) / MESSAGES_A_SECOND))
+            for job, _, _ in list(self._open.values()):
+                job.advance(_at(job.update, time.time()))
+                self._inform(job.update)
+
+
+def _at(update: JobUpdate, now: float) -> JobUpdate:
+    return replace(update, now=now, elapsed_seconds=update.elapsed_seconds + max(0.0, now - update.now))
+
+
+def _fate(job: Job) -> str:
+    if job.task_id:
+        return f"Task {job.task_id} goes on at the service and will be billed when it succeeds."
+    if job.state is JobState.WAITING:
+        return "Nothing was sent and nothing is billed."
+    return "It may be running and will then be billed: look at the console's task list."

@@ -1,0 +1,205 @@
+"""The hall: builds the rooms once per process and joins them; holds no logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import secrets
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook import pricing, rendering
+from wan_notebook.catalog import catalog
+from wan_notebook.client import WanClient, open_http
+from wan_notebook.clips import stem_for
+from wan_notebook.config import SIMULATOR, home, is_loopback
+from wan_notebook.errors import ConfigurationError, InvalidRequestError
+from wan_notebook.jobs import Job, Verbs
+from wan_notebook.lifecycle import Plan
+from wan_notebook.provenance import MIME, build_record
+from wan_notebook.request import region_problems
+from wan_notebook.runner import Runner
+from wan_notebook.tasks import JobState, JobUpdate, iso_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import httpx
+
+    from wan_notebook.config import Settings
+    from wan_notebook.request import I2VRequest
+    from wan_notebook.tasks import Cost
+
+__all__ = ["Session", "session"]
+
+SEEDS = 2**31  # seeds go from 0 to 2147483647
+
+
+class Session:
+    """One process's rooms: the connection pool, the runner, and the jobs of this process."""
+
+    def __init__(self, front_end: str = "script") -> None:
+        self.front_end = front_end
+        self.jobs: list[Job] = []
+        self._http: httpx.AsyncClient | None = None
+        self.runner = Runner(record=self.record, show_result=rendering.video_bundle, at_close=self._disconnect)
+
+    def check(self, request: I2VRequest, settings: Settings) -> tuple[str, Cost]:
+        """The region's name and the estimated cost, if ``request`` can work there.
+
+        Raises
+        ------
+        InvalidRequestError
+            The region does not have the model, or not that way.
+        ConfigurationError
+            Unknown region, no key, no workspace where the region needs one.
+        """
+        region = _region(settings)
+        if problems := region_problems(request, region):
+            raise InvalidRequestError(problems)
+        settings.require_key()
+        _address(region, settings)
+        return region, pricing.estimate(request, region)
+
+    def submit(
+        self,
+        request: I2VRequest,
+        settings: Settings,
+        *,
+        name: str | None = None,
+        folder: Path,
+        outputs: Path,
+        cell_id: str | None = None,
+        notes: Sequence[str] = (),
+        watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
+    ) -> Job:
+        """Start a job; returns at once.
+
+        Parameters
+        ----------
+        folder, outputs : Path
+            The notebook's folder, and where clips are kept.
+        watch : callable
+            Gives the observers of the new job.
+        """
+        region, cost = self.check(request, settings)
+        now = time.time()
+        update = JobUpdate(
+            run_id=f"run-{secrets.token_hex(8)}",
+            rev=0,
+            name=name,
+            state=JobState.WAITING,
+            request=request,
+            seed=secrets.randbelow(SEEDS) if request.seed is None else request.seed,
+            region=region,
+            endpoint="",
+            simulated=region == SIMULATOR,
+            created_at=iso_utc(now),
+            now=now,
+            notes=(*request.notes, *notes),
+            cost=cost,
+            cell_id=cell_id,
+            folder=folder,
+        )
+        job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=rendering.bundle))
+        self.jobs.append(job)
+        limits = catalog().model(request.model).image
+        plan = Plan(
+            connect=lambda: self._connect(region, settings),
+            outputs=outputs,
+            stem=stem_for(name, update.created_at),
+            upload_above=limits.base64_bytes if catalog().region(region).uploads else limits.bytes,
+            price=lambda usage: pricing.actual(usage, request, region),
+        )
+        self.runner.start(job, plan, *watch(job))
+        return job
+
+    def record(self, update: JobUpdate) -> dict[str, Any]:
+        """The provenance record of an update."""
+        return build_record(update, versions=_versions(self.front_end))
+
+    def bundle(self, update: JobUpdate, *, embed_limit: int = 0, remarks: Sequence[str] = ()) -> dict[str, Any]:
+        """What a cell's output holds: the card or the video, and the record."""
+        shown = rendering.bundle(update, embed_limit=embed_limit, remarks=remarks)
+        return {**shown, MIME: self.record(update)}
+
+    async def _connect(self, region: str, settings: Settings) -> WanClient:
+        base_url = _address(region, settings)
+        if base_url is None:
+            base_url = await asyncio.to_thread(_simulator)
+        if self._http is None:
+            self._http = open_http(f"wan-notebook/{_versions(self.front_end)['wan_notebook']}")
+        shared_host = settings.base_url is not None or (settings.workspace or "") not in base_url
+        return WanClient(
+            http=self._http,
+            base_url=base_url,
+            key=settings.require_key().reveal,
+            loopback=is_loopback(base_url),
+            workspace=settings.workspace if shared_host else None,
+        )
+
+    async def _disconnect(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+
+def _region(settings: Settings) -> str:
+    """The region's own name; an address of the vendor's decides it, whatever the region said."""
+    if settings.base_url:
+        for region in catalog().regions.values():
+            if region.base_url and settings.base_url.startswith(region.base_url):
+                return region.name
+    return catalog().region(settings.region).name
+
+
+def _address(region: str, settings: Settings) -> str | None:
+    """The base URL; None for the simulator, which is started when it is first needed."""
+    if settings.base_url:
+        return settings.base_url
+    if region == SIMULATOR:
+        return None
+    known = catalog().region(region)
+    if known.base_url:
+        return known.base_url
+    if not settings.workspace:
+        raise ConfigurationError(
+            f"{region} has no shared address: each workspace has its own.",
+            hint="Set DASHSCOPE_WORKSPACE_ID (or workspace=). Nothing was sent and nothing is billed.",
+        )
+    return (known.workspace_base_url or "").replace("{workspace}", settings.workspace)
+
+
+def _simulator() -> str:
+    from wan_notebook.simulator import ensure_running
+
+    try:
+        return ensure_running(home())
+    except (ImportError, RuntimeError, OSError) as error:
+        raise ConfigurationError(f"the simulator did not start: {error}", hint="Nothing is billed.") from None
+
+
+@cache
+def _versions(front_end: str) -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {
+        "wan_notebook": version("wan-notebook"),
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "front_end": front_end,
+    }
+
+
+_sessions: dict[int, Session] = {}
+
+
+def session() -> Session:
+    """This process's session, made on first use (a forked child makes its own)."""
+    pid = os.getpid()
+    if pid not in _sessions:
+        _sessions[pid] = Session()
+    return _sessions[pid]

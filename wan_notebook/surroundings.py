@@ -1,0 +1,141 @@
+"""Where this code runs: which front end is there, which cell, which notebook. Only looks, never speaks.
+
+Everything is asked in the cell, because the answer belongs to the request that the kernel is working on. Importing this
+imports nothing of Jupyter, and without IPython every question has an answer, too.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Literal
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = [
+    "cell_id",
+    "front_end",
+    "here",
+    "in_cell",
+    "kernel",
+    "notebook_folder",
+    "notebook_path",
+    "parent",
+    "preferences",
+    "run_mode",
+    "shell",
+]
+
+LAB = "jupyterlab/notebook"  # JupyterLab 4 and Notebook 7 tell a kernel the same things
+CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # nbformat 4.5; VS Code sends an address of its own instead
+WAITING_PLACES = ("script", "terminal", "headless", "console")  # where nobody would see what comes after the cell
+
+T = TypeVar("T")
+
+_elsewhere = contextvars.ContextVar("wan_notebook_elsewhere", default=False)
+
+
+def shell() -> InteractiveShell | None:
+    """The running IPython, if there is one."""
+    if "IPython" not in sys.modules:  # then it cannot be running, and a script does not pay for its import
+        return None
+    from IPython import get_ipython
+
+    running: InteractiveShell | None = get_ipython()
+    return running
+
+
+def kernel() -> Any:
+    """The running kernel, or None in a terminal and in a script."""
+    return getattr(shell(), "kernel", None)
+
+
+def parent() -> dict[str, Any]:
+    """The message the kernel is working on; empty where there is no kernel."""
+    running = kernel()
+    return (running.get_parent() or {}) if running is not None else {}
+
+
+def in_cell() -> bool:
+    """Whether a cell is being executed, and not a callback of a widget or of the plugin."""
+    return _kind(parent()) == "execute_request" and not _elsewhere.get()
+
+
+def front_end() -> str:
+    """Who is looking.
+
+    Returns
+    -------
+    str
+        ``jupyterlab/notebook``, ``vscode``, ``colab``, ``jupyter`` (another one with a Jupyter server), ``console``
+        (jupyter run, console, qtconsole), ``headless`` (nbclient, nbconvert, papermill), ``terminal`` or ``script``.
+    """
+    if kernel() is None:
+        return "script" if shell() is None else "terminal"
+    message = parent()
+    if _kind(message).startswith("comm_"):  # a widget was used, so somebody is there
+        return LAB if os.environ.get("JPY_SESSION_NAME") else "jupyter"
+    if not message.get("content", {}).get("allow_stdin"):
+        return "headless"
+    cell = message.get("metadata", {}).get("cellId")
+    if isinstance(cell, str):
+        return "vscode" if cell.startswith("vscode-") else LAB
+    if "google.colab" in sys.modules:
+        return "colab"
+    return "jupyter" if os.environ.get("JPY_SESSION_NAME") else "console"
+
+
+def run_mode() -> Literal["async", "blocking"]:
+    """Whether a cell may end while its job goes on (``async``), or nobody would see the end (``blocking``)."""
+    return "blocking" if front_end() in WAITING_PLACES else "async"
+
+
+def cell_id() -> str | None:
+    """The running cell's id in the notebook, where the front end tells it."""
+    cell = parent().get("metadata", {}).get("cellId")
+    return cell if isinstance(cell, str) and CELL_ID.fullmatch(cell) else None
+
+
+def notebook_path() -> Path | None:
+    """The notebook's file, where the front end tells it; it may have been renamed since the kernel was started."""
+    where, named = front_end(), None
+    if where == "vscode":
+        named = getattr(shell(), "user_ns", {}).get("__vsc_ipynb_file__")
+    elif where in (LAB, "jupyter"):  # elsewhere it is inherited, and another notebook's: `!papermill`, `!python`
+        named = os.environ.get("JPY_SESSION_NAME")
+    path = Path(named) if isinstance(named, str) and named else None
+    return path if path is not None and path.is_absolute() and path.parent.is_dir() else None
+
+
+def notebook_folder() -> Path:
+    """The notebook's folder, else the current one; relative paths start here."""
+    path = notebook_path()
+    return path.parent if path is not None else Path.cwd()
+
+
+def preferences() -> dict[str, Any]:
+    """What was set with ``%config`` for this package; empty without IPython."""
+    mine = [c for c in getattr(shell(), "configurables", ()) if type(c).__module__.startswith("wan_notebook.")]
+    return {name: getattr(c, name) for c in mine for name in c.class_own_traits(config=True)}
+
+
+def here() -> Callable[[Callable[[], T]], T]:
+    """This cell, for later: what the returned callable runs is shown in the output of the cell that is running now.
+
+    A widget's callback belongs to no cell. A form keeps ``place = here()`` when it is made and calls
+    ``place(lambda: submit(...))`` when its button is clicked; cards, cell id and run mode are then those of its cell.
+    """
+    context = contextvars.copy_context()
+    context.run(_elsewhere.set, True)
+    return lambda call: context.copy().run(call)
+
+
+def _kind(message: dict[str, Any]) -> str:
+    return str(message.get("header", {}).get("msg_type", ""))

@@ -1,0 +1,245 @@
+"""The nouns that come back: Task (remote), Clip and VideoResult (saved), JobUpdate (what windows are told).
+
+Everything here is frozen and replaced, never edited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping  # noqa: TC003  dataclass fields are resolved at run time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal  # noqa: TC003
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wan_notebook.media import SentMedia
+    from wan_notebook.request import I2VRequest
+
+__all__ = ["Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"]
+
+
+Jpeg = bytes  # in classes that have a field called ``bytes``
+
+
+class TaskStatus(StrEnum):
+    """The service's words for a task (API reference of 2026-05-22)."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the service will never change its mind again."""
+        return self not in (TaskStatus.PENDING, TaskStatus.RUNNING)
+
+
+class JobState(StrEnum):
+    """Our words for a job; ``task_status`` keeps the service's."""
+
+    WAITING = "waiting"  # preparing the media, or waiting for a free place before the POST
+    SUBMITTING = "submitting"  # the paid POST is under way
+    FOLLOWING = "following"  # a task id is known; PENDING or RUNNING at the service
+    DOWNLOADING = "downloading"
+    DOWNLOADED = "downloaded"  # end: the clip is saved
+    REFUSED = "refused"  # end: not accepted, nothing is billed
+    AMBIGUOUS = "ambiguous"  # end: sent, but whether it was accepted is not known
+    FAILED = "failed"  # end: the service gave up; not billed
+    CANCELED = "canceled"  # end
+    EXPIRED = "expired"  # end: the service no longer knows the task
+    UNDELIVERED = "undelivered"  # end: made and billed, but not saved yet
+    DETACHED = "detached"  # end here: nobody follows it any more; the task id is kept
+
+    @property
+    def ended(self) -> bool:
+        """Whether this job will not change any more in this process."""
+        return self not in (JobState.WAITING, JobState.SUBMITTING, JobState.FOLLOWING, JobState.DOWNLOADING)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the service says it billed; every field may be absent."""
+
+    duration: float | None = None
+    output_video_duration: float | None = None
+    input_video_duration: float | None = None
+    video_count: int | None = None
+    SR: int | None = None
+    audio: bool | None = None
+
+    @property
+    def billed_seconds(self) -> float | None:
+        """Seconds of video that are billed."""
+        return self.duration
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task at the service, as last heard of.
+
+    ``task_status`` is the raw word of the service; :attr:`status` is that word if it is a known one, else RUNNING
+    (a paid task is never given up because of a word we do not know).
+    """
+
+    task_id: str
+    task_status: str
+    request_id: str | None = None
+    submit_time: str | None = None
+    scheduled_time: str | None = None
+    end_time: str | None = None
+    video_url: str | None = None
+    orig_prompt: str | None = None
+    actual_prompt: str | None = None
+    code: str | None = None
+    message: str | None = None
+    usage: Usage | None = None
+
+    @property
+    def status(self) -> TaskStatus:
+        """The known status closest to ``task_status``."""
+        word = self.task_status.strip().upper()
+        return TaskStatus(word) if word in TaskStatus.__members__ else TaskStatus.RUNNING
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Money, from seconds and the dated price table.
+
+    Parameters
+    ----------
+    amount : Decimal or None
+        None means the price is unknown (never 0).
+    currency : str
+        ISO code, e.g. ``USD``.
+    rate : Decimal or None
+        Per second of output video.
+    seconds : float
+    estimated : bool
+        True before the service has reported its usage.
+    about : bool
+        True where the price was inferred rather than read.
+    region, table_date, source : str
+    free_quota : str
+        What the account may get free; named, not deducted.
+    """
+
+    amount: Decimal | None
+    currency: str
+    rate: Decimal | None
+    seconds: float
+    estimated: bool
+    about: bool
+    region: str
+    table_date: str
+    source: str
+    free_quota: str = ""
+
+    def __str__(self) -> str:
+        if self.amount is None:
+            return "price unknown"
+        text = f"{self.amount.normalize():f} {self.currency}"
+        return f"about {text}" if self.about or self.estimated else text
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A saved MP4, as probed from the file itself."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    width: int
+    height: int
+    duration: float
+    fps: float
+    video_codec: str
+    audio_codec: str | None
+    poster: Jpeg | None = field(default=None, repr=False)  # a small JPEG
+
+    @property
+    def audio(self) -> bool:
+        """Whether the file has a sound track."""
+        return self.audio_codec is not None
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """A finished clip: where it is, what it cost, what the service said.
+
+    It is an ``os.PathLike`` and shows itself as a video in a notebook.
+    """
+
+    path: Path
+    url: str
+    usage: Usage | None
+    cost: Cost | None
+    clip: Clip
+    task: Task
+    record: dict[str, Any] = field(repr=False)
+    show: Callable[[VideoResult], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002  IPython's protocol
+        return self.show(self) if self.show else {"text/plain": repr(self)}
+
+
+@dataclass(frozen=True)
+class JobUpdate:
+    """What the windows are told of a job: a frozen picture of one moment.
+
+    Parameters
+    ----------
+    rev : int
+        Rises with every change of state, not with the clock.
+    now : float
+        Seconds since the epoch when this picture was taken; the clocks below are derived from it.
+    """
+
+    run_id: str
+    rev: int
+    name: str | None
+    state: JobState
+    request: I2VRequest
+    seed: int
+    region: str
+    endpoint: str
+    simulated: bool
+    created_at: str
+    now: float
+    elapsed_seconds: float = 0.0
+    queue_seconds: float | None = None
+    run_seconds: float | None = None
+    submitted_at: str | None = None
+    finished_at: str | None = None
+    task: Task | None = None
+    sent: dict[str, Any] | None = None  # the canonical body with each media value replaced by its digest
+    media: tuple[SentMedia, ...] = ()
+    kept: Mapping[str, Path] = field(default_factory=dict)  # sha256 of a medium as sent -> the file it is kept in
+    notes: tuple[str, ...] = ()  # alpha flattened, network trouble, ...
+    error: str | None = None  # what happened, when it ended badly
+    hint: str | None = None  # what to do, and whether it is billed
+    cost: Cost | None = None
+    clip: Clip | None = None
+    cell_id: str | None = None
+    folder: Path | None = None  # the notebook's folder; links are relative to it
+
+    def stamp(self) -> str:
+        """``now`` as ISO-8601 in UTC."""
+        return iso_utc(self.now)
+
+
+def iso_utc(seconds: float) -> str:
+    """Seconds since the epoch as ISO-8601 in UTC.
+
+    >>> iso_utc(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,224 @@
+"""A request to, and an answer from, the service's JSON; pure.
+
+Only documented fields go out (API reference of 2026-05-22, section "request body"). Beyond what the caller gave,
+exactly four are made explicit: resolution, duration, audio (where the model has the switch) and seed.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from wan_notebook.addresses import public_url
+from wan_notebook.errors import TransportError
+from wan_notebook.request import parameters
+from wan_notebook.tasks import Task, Usage
+
+if TYPE_CHECKING:
+    from wan_notebook.media import SentMedia
+    from wan_notebook.request import I2VRequest
+
+__all__ = ["SUBMIT_PATH", "chunks", "decode_error", "decode_task", "encode", "json_object", "task_id_checked"]
+
+SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
+PARTS = ("input", "parameters")
+EXPLICIT = frozenset({"resolution", "duration", "audio", "seed"})
+TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+CHUNK = 3 * 64 * 1024
+
+
+def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The body to send, and the same body as it may be recorded.
+
+    Parameters
+    ----------
+    request : I2VRequest
+    seed : int
+        The one given, or the one drawn for this run.
+    media : mapping of field name to SentMedia
+        ``image``, and ``audio_url`` where there is one.
+
+    Returns
+    -------
+    body, sent : dict
+        In ``body`` a medium sent as base64 is still a :class:`SentMedia`; :func:`chunks` streams it. In ``sent`` every
+        medium is ``{sha256, bytes, mime, how}`` (with the URL, less its query, where a URL was given).
+    """
+    values = {**request.effective(), "seed": seed}
+    shown: dict[str, Any] = {"model": request.model, "input": {}, "parameters": {}}
+    body: dict[str, Any] = {"model": request.model, "input": {}, "parameters": {}}
+    for info in parameters():
+        if info.where not in PARTS or (info.name not in request.given and info.name not in EXPLICIT):
+            continue
+        if info.name in media:
+            item = media[info.name]
+            body[info.where][info.wire_name] = item if item.url is None else item.url
+            shown[info.where][info.wire_name] = _described(item)
+            continue
+        value = values.get(info.name)
+        if value is None or value == "":
+            continue
+        body[info.where][info.wire_name] = value
+        shown[info.where][info.wire_name] = value
+    return body, shown
+
+
+def _described(item: SentMedia) -> dict[str, Any]:
+    described = {"sha256": item.sha256, "bytes": item.bytes, "mime": item.mime, "how": item.how}
+    if item.how == "url" and item.url:
+        described["url"] = public_url(item.url)
+    return described
+
+
+def chunks(body: Mapping[str, Any]) -> tuple[int, Iterator[bytes]]:
+    """The body's JSON as (length in bytes, pieces), base64 made piece by piece.
+
+    A 20 MB photograph never stands in memory twice.
+    """
+    marks: dict[str, SentMedia] = {}
+
+    def mark(value: object) -> str:
+        name = f"@{uuid.uuid4().hex}@"
+        marks[name] = value  # type: ignore[assignment]  # json calls this for SentMedia alone: everything else is plain
+        return name
+
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=mark)
+    if not marks:
+        data = text.encode()
+        return len(data), iter((data,))
+    pieces = re.split("(" + "|".join(marks) + ")", text)
+    length = sum(_data_uri_length(marks[p]) if p in marks else len(p.encode()) for p in pieces)
+
+    def stream() -> Iterator[bytes]:
+        for piece in pieces:
+            if piece in marks:
+                yield from _data_uri(marks[piece])
+            else:
+                yield piece.encode()
+
+    return length, stream()
+
+
+def _data_uri_length(item: SentMedia) -> int:
+    return len(f"data:{item.mime};base64,") + 4 * -(-item.bytes // 3)
+
+
+def _data_uri(item: SentMedia) -> Iterator[bytes]:
+    yield f"data:{item.mime};base64,".encode()
+    data = memoryview(item.data or b"")
+    for start in range(0, len(data), CHUNK):
+        yield binascii.b2a_base64(data[start : start + CHUNK], newline=False)
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in ``data``.
+
+    Raises
+    ------
+    TransportError
+        It is no JSON object (an HTML page of a gateway, a truncated answer, ...).
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise TransportError("the answer is not the service's JSON.")
+    return value
+
+
+def task_id_checked(value: object) -> str:
+    """``value`` if it can be a task id.
+
+    Raises
+    ------
+    TransportError
+        Anything that must not be put into a URL.
+    """
+    if not isinstance(value, str) or not TASK_ID.fullmatch(value):
+        raise TransportError("the answer holds no usable task id.")
+    return value
+
+
+def decode_task(answer: Mapping[str, Any]) -> Task:
+    """The task in an answer to submit or query; missing fields are None, numbers may be strings.
+
+    Examples
+    --------
+    >>> decode_task({"output": {"task_id": "a1", "task_status": "PENDING"}, "request_id": "r"}).task_status
+    'PENDING'
+    """
+    output = answer.get("output")
+    if not isinstance(output, Mapping):
+        raise TransportError("the answer holds no task.")
+    status = output.get("task_status")
+    usage = answer.get("usage")
+    return Task(
+        task_id=task_id_checked(output.get("task_id")),
+        task_status=status[:64] if isinstance(status, str) and status else "RUNNING",
+        request_id=_text(answer.get("request_id"), 128),
+        submit_time=_text(output.get("submit_time"), 64),
+        scheduled_time=_text(output.get("scheduled_time"), 64),
+        end_time=_text(output.get("end_time"), 64),
+        video_url=_url(output.get("video_url")),
+        orig_prompt=_text(output.get("orig_prompt")),
+        actual_prompt=_text(output.get("actual_prompt")),
+        code=_text(output.get("code"), 128),
+        message=_text(output.get("message"), 2000),
+        usage=_usage(usage) if isinstance(usage, Mapping) else None,
+    )
+
+
+def decode_error(answer: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """(code, message, request_id) of a refusal; each may be missing."""
+    return (
+        _text(answer.get("code"), 128),
+        _text(answer.get("message"), 2000),
+        _text(answer.get("request_id"), 128),
+    )
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    # The 2.1 family calls the billed seconds video_duration; from 2.2 on the name is duration.
+    duration = _number(usage.get("duration"))
+    if duration is None:
+        duration = _number(usage.get("video_duration"))
+    count, tier = _number(usage.get("video_count")), _number(usage.get("SR"))
+    audio = usage.get("audio")
+    return Usage(
+        duration=duration,
+        output_video_duration=_number(usage.get("output_video_duration")),
+        input_video_duration=_number(usage.get("input_video_duration")),
+        video_count=None if count is None else int(count),
+        SR=None if tier is None else int(tier),
+        audio=audio if isinstance(audio, bool) else None,
+    )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if 0 <= number < 1e9 else None  # noqa: PLR2004  no clip has a billion of anything; also drops nan
+
+
+def _text(value: object, most: int = 8000) -> str | None:
+    return value[:most] if isinstance(value, str) and value else None
+
+
+def _url(value: object) -> str | None:
+    if not isinstance(value, str) or len(value) > 4096:  # noqa: PLR2004  the length browsers and proxies still take
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return value if parts.scheme in ("http", "https") and parts.hostname else None

@@ -1,0 +1,95 @@
+"""How values appear in messages: short, on one line, never an API key; and the word somebody probably meant.
+
+>>> shown("sk-" + "a" * 32)
+'sk-…'
+>>> shown("a\\nb" + "c" * 80)
+'a bcccccccccccccccccccccccccccccccccccccccccccccccccccccccc…'
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from wan_notebook.addresses import is_address, public_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["holds_key", "kind", "one_of", "redacted", "shown", "suggest"]
+
+# A key as the service hands them out; "task-…" and "risk-taking" are not keys.
+KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}|(?<![A-Za-z0-9])Bearer\s+sk-[A-Za-z0-9_-]*", re.IGNORECASE)
+LONGEST = 60
+
+
+def holds_key(text: str) -> bool:
+    """Whether ``text`` holds what looks like a literal API key.
+
+    >>> holds_key("Bearer sk-x"), holds_key("a risk-taking-adventurer-of-old")
+    (True, False)
+    """
+    return KEY.search(text) is not None
+
+
+def redacted(text: str) -> str:
+    """``text`` with every literal API key replaced by ``sk-…``."""
+    return KEY.sub("sk-…", text)
+
+
+def shown(value: object) -> str:
+    """A value as a message may show it: at most 60 characters, one line, printable, without a key.
+
+    Parameters
+    ----------
+    value : object
+        Bytes and pictures are described, not printed; of an address the query and the password are left out.
+    """
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"{len(value)} bytes"
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, (str, int, float, bool, list, tuple, dict, type(None))):
+        return kind(value)
+    text = value if isinstance(value, str) else repr(value)
+    if text[:5].lower() == "data:":
+        return f"{text[:40].partition(',')[0]},…"
+    text = redacted(public_url(text) if is_address(text) else text)
+    text = " ".join(text[: 4 * LONGEST].split())
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def kind(value: object) -> str:
+    """The type of a value, with its article.
+
+    >>> kind([]), kind(open)
+    ('a list', 'a builtin_function_or_method')
+    """
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"
+
+
+def suggest(word: str, choices: Iterable[object]) -> str:
+    """Find the choice a misspelt word most likely means; empty when none is close.
+
+    >>> suggest("wan2.6-i2v-falsh", ["wan2.6-i2v-flash", "wan2.6-i2v"])
+    'wan2.6-i2v-flash'
+    >>> suggest("banana", ["single", "multi"])
+    ''
+    """
+    by_lower = {str(choice).lower(): str(choice) for choice in choices}
+    close = difflib.get_close_matches(word.strip().lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else ""
+
+
+def one_of(words: Iterable[object]) -> str:
+    """A list as a sentence says it.
+
+    >>> one_of(["480P", "720P", "1080P"])
+    '480P, 720P or 1080P'
+    """
+    *most, last = [str(w) for w in words] or [""]
+    return f"{', '.join(most)} or {last}" if most else last
