@@ -9,13 +9,15 @@ import struct
 import threading
 import time
 import wave
-from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SUBMIT = "/services/aigc/video-generation/video-synthesis"
 OVER = ("SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN")
@@ -123,7 +125,7 @@ def files(**answers: tuple[int, dict[str, str], bytes]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -33,7 +33,7 @@ class Clip:
     "16-bit stereo at the track's own rate"
 
 
-def probe(data: bytes, keep: slice = slice(None)) -> Clip:
+def probe(data: bytes, most: int | None = None) -> Clip:
     sound = bytearray()
     with av.open(io.BytesIO(data)) as container:
         assert "mp4" in container.format.name
@@ -41,7 +41,7 @@ def probe(data: bytes, keep: slice = slice(None)) -> Clip:
         size, rate, pixels = (video.width, video.height), video.average_rate, video.pix_fmt
         codecs = [stream.codec_context.name for stream in container.streams]
         assert pixels == "yuv420p"
-        frames = [frame.to_image() for frame in itertools.islice(container.decode(video=0), keep.start, keep.stop)]
+        frames = [frame.to_image() for frame in itertools.islice(container.decode(video=0), most)]
         if container.streams.audio:
             stream = container.streams.audio[0]
             assert (stream.rate, stream.channels) == (44100, 2)
@@ -57,6 +57,12 @@ def difference(one: Image.Image, other: Image.Image, box: tuple[int, int, int, i
     """Root mean square over all channels, 0 to 255."""
     parts = ImageStat.Stat(ImageChops.difference(one.crop(box), other.crop(box))).rms
     return sum(parts) / len(parts)
+
+
+def steps(clip: Clip) -> list[float]:
+    """How much changes from each frame to the next; small pictures will do."""
+    small = [frame.reduce(4) for frame in clip.frames]
+    return [difference(one, other) for one, other in itertools.pairwise(small)]
 
 
 def loudness(sound: bytes, start: float, end: float) -> int:
@@ -120,9 +126,9 @@ def test_the_watermark_is_at_the_lower_right_and_only_when_asked_for(caller: Cal
 
 def test_multi_cuts_to_another_framing_and_sound_is_there_by_default(caller: Caller, cat: bytes, plain: Clip) -> None:
     clip = probe(caller.made(image=data_uri(cat, "image/png"), shot_type="multi", **SMALL))
-    steps = [difference(one, other) for one, other in itertools.pairwise(clip.frames)]
-    assert max(steps) > 20 > sorted(steps)[-2]
-    assert max(difference(one, other) for one, other in itertools.pairwise(plain.frames)) < 20
+    cut = steps(clip)
+    assert max(cut) > 20 > sorted(cut)[-2]
+    assert max(steps(plain)) < 20
     assert clip.codecs == ["h264", "aac"]
     assert abs(len(clip.sound) / 4 / 44100 - 2) < 0.1
     assert 500 < loudness(clip.sound, 0.6, 1.4) < 20000
@@ -134,8 +140,8 @@ def test_a_given_sound_is_cut_at_the_end_or_followed_by_silence() -> None:
         Caller(sim) as caller,
         files(short=served(tone(3), "audio/wav"), long=served(tone(6), "audio/wav")) as site,
     ):
-        short = probe(caller.made(audio_url=f"{site}/short", resolution="720P", duration=5), slice(1))
-        long = probe(caller.made(audio_url=f"{site}/long", resolution="720P", duration=2), slice(1))
+        short = probe(caller.made(audio_url=f"{site}/short", resolution="720P", duration=5), 1)
+        long = probe(caller.made(audio_url=f"{site}/long", resolution="720P", duration=2), 1)
     assert loudness(short.sound, 0.5, 2.5) > 5000
     assert loudness(short.sound, 3.3, 4.9) < 50
     assert abs(len(long.sound) / 4 / 44100 - 2) < 0.1
@@ -147,15 +153,15 @@ def test_a_given_sound_is_cut_at_the_end_or_followed_by_silence() -> None:
     [
         ((750, 1000), "720P", (816, 1104)),
         ((1280, 720), "720P", (1280, 720)),
-        ((500, 500), "720P", (960, 960)),
-        ((640, 480), "1080P", (1648, 1232)),
         ((1280, 720), "1080P", (1920, 1072)),
+        pytest.param((500, 500), "720P", (960, 960), marks=pytest.mark.full),
+        pytest.param((640, 480), "1080P", (1648, 1232), marks=pytest.mark.full),
     ],
 )
 def test_the_size_keeps_the_shape_and_the_pixels_of_the_tier_in_multiples_of_sixteen(
     shaped: Caller, given: tuple[int, int], resolution: str, size: tuple[int, int]
 ) -> None:
-    clip = probe(shaped.made(image=data_uri(picture(given)), resolution=resolution, duration=2, audio=False), slice(1))
+    clip = probe(shaped.made(image=data_uri(picture(given)), resolution=resolution, duration=2, audio=False), 1)
     assert clip.size == size
 
 
@@ -185,7 +191,9 @@ EVERY = [
 
 @pytest.mark.full
 @pytest.mark.parametrize(("model", "tier", "seconds"), EVERY)
-def test_every_model_resolution_and_duration_makes_its_clip(shaped: Caller, model: str, tier: str, seconds: int) -> None:
+def test_every_model_resolution_and_duration_makes_its_clip(
+    shaped: Caller, model: str, tier: str, seconds: int
+) -> None:
     data = shaped.made(model=model, resolution=tier, duration=seconds)
     with av.open(io.BytesIO(data)) as container:
         video = container.streams.video[0]
@@ -200,7 +208,7 @@ def test_every_model_resolution_and_duration_makes_its_clip(shaped: Caller, mode
 def test_every_photograph_is_the_first_frame_of_its_clip(caller: Caller, photos: Path, name: str) -> None:
     data = (photos / name).read_bytes()
     mime = "image/png" if name.endswith("png") else "image/jpeg"
-    clip = probe(caller.made(image=data_uri(data, mime), audio=False, **SMALL), slice(1))
+    clip = probe(caller.made(image=data_uri(data, mime), audio=False, **SMALL), 1)
     with Image.open(io.BytesIO(data)) as image:
         given = image.convert("RGB").resize(clip.size, Image.Resampling.BICUBIC)
     assert difference(clip.frames[0], given, (0, LABEL[3], *clip.size)) < 6

@@ -25,7 +25,7 @@ from wan_notebook.facts import AudioLimits, ImageLimits, ModelSpec, Price, RateL
 from wan_notebook.wording import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Catalog", "ModelSpec", "Region", "catalog", "predicted_size", "regions", "suggest"]
 
@@ -41,6 +41,21 @@ class Catalog:
     pixels: Mapping[str, Any] = field(repr=False)
     prices: Mapping[str, Any] = field(repr=False)
     sources: Mapping[str, Source] = field(repr=False)
+    refusals: Sequence[Mapping[str, Any]] = field(repr=False)
+
+    def refusal(self, status: int, code: str | None, message: str | None) -> tuple[str, bool]:
+        """What to do about an answer that says no, and whether the same request may work later.
+
+        >>> catalog().refusal(429, "Throttling.RateQuota", None)
+        ('Too many requests for this account and model: wait a minute and run the cell again.', True)
+        >>> catalog().refusal(418, None, None)
+        ('', False)
+        """
+        for row in self.refusals:
+            said = row.get("words", "").lower() in (message or "").lower()
+            if row["status"] == status and row.get("code", code) == code and said:
+                return row["advice"], row.get("wait", False)
+        return "", False
 
     def model(self, name: str) -> ModelSpec:
         """Look up a model; one that is not in the catalogue gets ``known=False`` and permissive limits."""
@@ -67,7 +82,8 @@ class Catalog:
         close = suggest(name_or_alias, spellings)
         meant = f" Did you mean {spellings[close]}?" if close else ""
         raise ConfigurationError(
-            f"There is no region {name_or_alias[:60]!r}.", hint=f"Known: {', '.join(self.regions)}.{meant}"
+            f"There is no region {name_or_alias[:60]!r}.",
+            hint=f"Known: {', '.join(self.regions)}.{meant} Nothing was sent and nothing is billed.",
         )
 
     def price(self, model: str, region: str, resolution: str, *, audio: bool = True) -> Price | None:
@@ -120,6 +136,7 @@ def catalog() -> Catalog:
         pixels=raw["pixels"],
         prices=raw["prices"],
         sources=sources,
+        refusals=raw["refusals"],
     )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
+from wan_notebook.catalog import catalog
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     AuthenticationError,
@@ -23,7 +23,16 @@ from wan_notebook.errors import (
     ServiceError,
     TransportError,
 )
-from wan_notebook.wire import SUBMIT_PATH, chunks, decode_error, decode_task, json_object, task_id_checked
+from wan_notebook.wire import (
+    NOT_SUBMITTED,
+    SUBMIT_PATH,
+    chunks,
+    decode_error,
+    decode_task,
+    json_object,
+    task_id_checked,
+    upload_form,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -37,8 +46,7 @@ __all__ = ["WanClient", "open_http"]
 CONNECT_SECONDS, SUBMIT_SECONDS, QUERY_SECONDS, STALL_SECONDS = 5.0, 120.0, 10.0, 60.0
 KEEPALIVE_SECONDS = 180.0  # longer than any poll interval, or each query would shake hands anew
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-MAX_CLIP_BYTES = 1024 * 1024 * 1024
-MAX_REDIRECTS = 5
+MAX_CLIP_BYTES, MAX_REDIRECTS = 1024 * 1024 * 1024, 5
 OK, REDIRECTS = 200, range(300, 400)
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 UNDECIDED = frozenset({500, 502, 504})  # the service may have accepted the task all the same
@@ -147,43 +155,24 @@ class WanClient:
     async def upload(self, item: SentMedia, model: str) -> str:
         """Put a file into the service's temporary store (48 h, for this model only); returns its ``oss://`` URL."""
         path = f"/uploads?action=getPolicy&model={quote(model, safe='')}"
-        policy = json_object(await self._asked("GET", path)).get("data")
-        names = ("policy", "signature", "upload_dir", "upload_host", "oss_access_key_id")
-        if not isinstance(policy, dict) or not all(isinstance(policy.get(name), str) for name in names):
-            raise TransportError("the upload policy is incomplete.", hint=NOT_BILLED_YET)
-        host = policy["upload_host"]
+        host, fields, name = upload_form(json_object(await self._asked("GET", path)), item)
         if not self._trusted(host):
-            raise TransportError("the upload policy names an address that is not https.", hint=NOT_BILLED_YET)
-        limit = policy.get("max_file_size_mb")
-        if isinstance(limit, (int, float)) and item.bytes > limit * 1024 * 1024:
-            raise TransportError(f"the file is larger than the {limit} MB the upload takes.", hint=NOT_BILLED_YET)
-        extension = item.mime.rpartition("/")[2]
-        key = f"{policy['upload_dir'].rstrip('/')}/{secrets.token_hex(12)}.{extension}"
-        fields = {
-            "OSSAccessKeyId": policy["oss_access_key_id"],
-            "Signature": policy["signature"],
-            "policy": policy["policy"],
-            "key": key,
-            "x-oss-object-acl": str(policy.get("x_oss_object_acl", "private")),
-            "x-oss-forbid-overwrite": str(policy.get("x_oss_forbid_overwrite", "true")),
-            "success_action_status": "200",
-            "x-oss-content-type": item.mime,
-        }
+            raise TransportError("the upload policy names an address that is not https.", hint=NOT_SUBMITTED)
         try:
             answer = await self.http.post(
                 host,
                 data=fields,
                 # httpx puts files behind the fields, as the store wants
-                files={"file": (key.rpartition("/")[2], item.data or b"", item.mime)},
+                files={"file": (name, item.data or b"", item.mime)},
                 timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS),
             )
         except httpx.HTTPError as error:
-            raise TransportError(f"the upload broke off ({type(error).__name__}).", hint=NOT_BILLED_YET) from None
+            raise TransportError(f"the upload broke off ({type(error).__name__}).", hint=NOT_SUBMITTED) from None
         if answer.status_code != OK:
             raise ServiceError(
-                f"the upload was refused (HTTP {answer.status_code}).", status=answer.status_code, hint=NOT_BILLED_YET
+                f"the upload was refused (HTTP {answer.status_code}).", status=answer.status_code, hint=NOT_SUBMITTED
             )
-        return f"oss://{key}"
+        return f"oss://{fields['key']}"
 
     async def download(self, url: str, part: Path, *, task_id: str) -> tuple[int, str]:
         """Stream the finished clip into the file ``part``; returns (bytes, sha256).
@@ -270,36 +259,16 @@ class WanClient:
             code, message, request_id = None, None, None
         said = f"the service said no: {code or 'no code'} (HTTP {status}). {message or ''}".strip()
         kind: type[ServiceError] = {401: AuthenticationError, 429: RateLimitError}.get(status, ServiceError)
-        error = kind(said, status=status, code=code, request_id=request_id, hint=hint_for(status, code, message))
-        if isinstance(error, RateLimitError):
-            error.retry_after = _seconds(headers.get("retry-after"))
+        advice, error_may_pass = catalog().refusal(status, code, message)
+        error = kind(said, status=status, code=code, request_id=request_id, hint=f"{advice} Nothing is billed.".strip())
+        error.may_pass, error.retry_after = error_may_pass, _seconds(headers.get("retry-after"))
         return error
 
 
-NOT_BILLED_YET = "Nothing was submitted and nothing is billed."
 AMBIGUOUS_HINT = (
     "It may be running and will then be billed, so it is not sent again by itself. "
     "Look at the task list of the console before you run the cell again."
 )
-HINTS = (
-    # (status, code, words of the message, what to do); source: error reference of 2026-05-25
-    (401, None, "", "Keys belong to one region: check that the key exists and that --region is its region."),
-    (400, None, "Model not exist", "Check the model's spelling; not every region has every model."),
-    (403, "AllocationQuota.FreeTierOnly", "", "The free quota is used up and the console is set to stop there."),
-    (400, "Arrearage", "", "The account has an unpaid bill: settle it in the console."),
-    (400, "DataInspectionFailed", "", "The content check refused the prompt or the picture: change them."),
-    (400, "IPInfringementSuspect", "", "The content check refused the prompt or the picture: change them."),
-    (400, None, "download", "The service could not fetch the picture from its URL: give a local file instead."),
-    (429, None, "", "Too many requests for this account and model: wait a minute and run the cell again."),
-)
-
-
-def hint_for(status: int, code: str | None, message: str | None) -> str:
-    """What to do about a refusal; a refused request is never billed."""
-    for known_status, known_code, words, advice in HINTS:
-        if status == known_status and known_code in (None, code) and words.lower() in (message or "").lower():
-            return f"{advice} Nothing is billed."
-    return "Nothing is billed."
 
 
 def _seconds(value: str | None) -> float | None:

@@ -9,10 +9,24 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import HTML, Button, Checkbox, Dropdown, FileUpload, HBox, IntSlider, Layout, Text, Textarea, VBox
+from ipywidgets import (
+    HTML,
+    BoundedIntText,
+    Button,
+    Checkbox,
+    Dropdown,
+    FileUpload,
+    HBox,
+    IntSlider,
+    Layout,
+    Text,
+    Textarea,
+    VBox,
+)
+from traitlets import link
 
 from wan_notebook import phrases
-from wan_notebook.catalog import catalog, predicted_size
+from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.markup import MUTED, RED, WRAP, tag
 from wan_notebook.media import measure
@@ -30,7 +44,8 @@ __all__ = ["ParameterField", "field_for"]
 
 WHOLE_ROW = ("text", "image")  # kinds that need the width
 LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
-ABOVE = {"flex_flow": "column", "align_items": "stretch", "width": "auto", "margin": "0"}  # label above the control
+ABOVE = {"flex_flow": "column", "align_items": "stretch", "width": "auto", "height": "auto", "margin": "0"}
+BESIDE = {"width": "auto", "margin": "0 0 0 6px"}
 LABEL = {"description_width": "max-content"}
 
 
@@ -48,11 +63,12 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
     """
 
     def __init__(self, info: ParameterInfo, value: object, changed: Callable[[], None]) -> None:
-        wide = info.kind in WHOLE_ROW
-        super().__init__(layout=Layout(grid_column="1 / -1" if wide else "auto", min_width="0", overflow="hidden"))
-        self.info = info
+        # Not grid_column: ipywidgets 8.1 takes it away again when it applies the grid_area it was not given.
+        area = "auto / 1 / auto / -1" if info.kind in WHOLE_ROW else "auto"
+        super().__init__(layout=Layout(grid_area=area, min_width="0", overflow="hidden"))
+        self.info, self.note = info, ""
+        self.touched, self._quiet = False, False
         self._changed, self._wanted = changed, value
-        self._quiet = False
         self.line = HTML(layout=Layout(margin="0", width="auto"))
         self._build()
 
@@ -71,24 +87,15 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
                 self.control.disabled = not info.applies
             else:
                 self._build()
-        missing = "" if info.applies else why_not(info.name, model)
-        label = info.name.replace("_", " ").capitalize()
-        self.control.description = f"{label}: {missing}" if missing else label
+        short, self.note = ("", "") if info.applies else why_not(info.name, model)
+        self.control.description = f"{_label(info.name)} ({short})" if short else _label(info.name)
         if not info.applies and isinstance(self.control, Checkbox):
             self._set(model.audio == "always" and info.name == "audio")
 
-    def say(self, problem: Problem | None, *, quietly: bool = False) -> None:
-        """Write the line below: what is wrong, or the usual.
-
-        Parameters
-        ----------
-        quietly : bool
-            It is only missing, and nobody has touched the form yet: no reason to shout.
-        """
-        words = (
-            f"{problem.problem[:1].upper()}{problem.problem[1:]}. {problem.fix}".strip() if problem else self.usual()
-        )
-        loud = problem is not None and not quietly
+    def say(self, problem: Problem | None) -> None:
+        """Write the line below: what is wrong, or the usual. What is only missing is no reason to shout at first."""
+        words = self.advice(problem) if problem else self.usual()
+        loud = problem is not None and (self.touched or problem.value != "")
         if loud and isinstance(self.control.value, str) and holds_key(self.control.value):
             self._wanted = None
             self._set("")  # it must stay neither on the screen nor in the state of the widget
@@ -98,12 +105,16 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         row = "display:flex;justify-content:space-between;gap:12px;line-height:1.4;min-height:1.4em"
         self.line.value = str(tag("div", body, count, style=row))
 
+    def advice(self, problem: Problem) -> str:
+        """A problem in words; the field's name and value stand above it already."""
+        return f"{problem.problem[:1].upper()}{problem.problem[1:]}. {problem.fix}".strip()
+
     def usual(self) -> str:
         """What the line says when nothing is wrong."""
         wanted, choices = self._wanted, self.info.choices
         if choices and wanted is not None and wanted not in choices and self.info.applies:
             return f"{wanted} is not possible with this model"
-        return self.info.help
+        return self.note or self.info.help
 
     def count(self) -> str:
         """Characters used and allowed, for texts."""
@@ -119,27 +130,44 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         info, choices = self.info, self.info.choices
         start = self._wanted if self._wanted is not None and (not choices or self._wanted in choices) else info.default
         how: dict[str, Any] = {"disabled": not info.applies, "tooltip": info.help, "layout": Layout(**ABOVE)}
+        beside = self.extras()
         if info.kind == "flag":
             control = Checkbox(value=bool(start), indent=False, **how)
         elif info.kind == "integer" and len(choices) > LISTED and choices == tuple(range(choices[0], choices[-1] + 1)):
-            control = IntSlider(value=start, min=choices[0], max=choices[-1], style=LABEL, **how)
-        elif choices:
+            control = BoundedIntText(value=start, min=choices[0], max=choices[-1], style=LABEL, **how)
+            beside.append(self._slider(control))
+        elif choices or (info.kind == "choice" and not info.applies):
             unsaid = [("not set", None)] if info.default is None else []
             options = [*unsaid, *((str(choice), choice) for choice in choices)]
-            control = Dropdown(value=start, options=options, style=LABEL, **how)
+            at = [value for _, value in options].index(start)  # value=None would choose nothing, not "not set"
+            control = Dropdown(index=at, options=options, style=LABEL, **how)
+            control.layout.height = "56px"  # label and list; left alone, the list grows as high as it is wide
         else:
             kind = Textarea if info.kind == "text" else Text
             control = kind(
                 value="" if start is None else str(start), placeholder=self.placeholder(), style=LABEL, **how
             )
-            control.layout.flex = "1 1 auto"
-        control.description = info.name.replace("_", " ").capitalize()
+        control.description = _label(info.name)
         self.control = control
         control.observe(self._edited, "value")
-        beside = self.extras()
-        row = HBox([control, *beside], layout=Layout(align_items="flex-end", margin="0")) if beside else control
-        row.layout.width = "100%"
-        self.children = [row, self.line]
+        if beside:
+            control.layout.flex = "1 1 70px"
+            self.children = [HBox([control, *beside], layout=Layout(align_items="flex-end", width="100%")), self.line]
+        else:
+            self.children = [control, self.line]
+
+    def _slider(self, control: Any) -> Any:
+        """A slider for the same number. It alone would have no name for a screen reader; the number's box has."""
+        slider = IntSlider(
+            value=control.value,
+            min=control.min,
+            max=control.max,
+            readout=False,
+            disabled=control.disabled,
+            layout=Layout(flex="3 1 100px", min_width="0", width="auto"),
+        )
+        link((control, "value"), (slider, "value"))
+        return slider
 
     def placeholder(self) -> str:
         """What an empty text control shows."""
@@ -147,7 +175,7 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
 
     def _edited(self, change: Any) -> None:
         if not self._quiet:
-            self._wanted = change["new"]
+            self.touched, self._wanted = True, change["new"]
             self._changed()
 
     def _set(self, value: object) -> None:
@@ -166,7 +194,7 @@ class SeedField(ParameterField):
         button = Button(
             description="Draw one",
             tooltip="Draw a seed now, to keep it for the next clips",
-            layout=Layout(width="auto"),
+            layout=Layout(**BESIDE),
         )
         button.on_click(lambda _: setattr(self.control, "value", str(secrets.randbelow((self.info.limit or 0) + 1))))
         return [button]
@@ -179,7 +207,6 @@ class ImageField(ParameterField):
         self.held = None if isinstance(value, str) else value
         self.facts: ImageFacts | None = None
         super().__init__(info, value if isinstance(value, str) else None, changed)
-        self.resolution = ""
 
     @property
     def value(self) -> Any:
@@ -194,10 +221,16 @@ class ImageField(ParameterField):
             accept="image/png,image/jpeg,image/bmp,image/webp",
             description="Choose a file",
             tooltip="A picture from this computer; up to about 7 MB, larger ones by path",
-            layout=Layout(width="auto"),
+            layout=Layout(**BESIDE),
         )
         self.upload.observe(self._uploaded, "value")
         return [self.upload]
+
+    def advice(self, problem: Problem) -> str:
+        """As of any field, in the words of a form."""
+        if self.value is None:
+            return "A first frame is required: its path, its address, or a file from this computer"
+        return super().advice(problem)
 
     def usual(self) -> str:
         """What is known of the chosen image, and about the clip it will give."""
@@ -210,9 +243,7 @@ class ImageField(ParameterField):
         if facts.width is None or facts.height is None:
             return f"{facts.name or 'the address'} is fetched by the service; its size is not known here"
         kind = f"{facts.format} {phrases.file_size(facts.bytes)}" if facts.bytes else "given in Python"
-        size = predicted_size(facts.width, facts.height, self.resolution)
-        clip = f"; the clip will have about {size[0]} × {size[1]} pixels" if size else ""
-        return f"{self._name or facts.name}: {facts.width} × {facts.height} pixels, {kind}{clip}"
+        return f"{self._name or facts.name}: {facts.width} × {facts.height} pixels, {kind}{self.note}"
 
     _name = ""
 
@@ -227,6 +258,7 @@ class ImageField(ParameterField):
         if self._quiet or not change["new"]:
             return
         self.held, self._name = bytes(change["new"][0].content), shown(change["new"][0].name)
+        self.touched = True
         self._set("")
         self.control.placeholder = self._name
         self._changed()
@@ -238,9 +270,14 @@ def field_for(info: ParameterInfo, value: object, changed: Callable[[], None]) -
     return kind(info, value, changed)
 
 
-def why_not(name: str, model: ModelSpec) -> str:
-    """Why the chosen model does not have a parameter, and which do."""
+def why_not(name: str, model: ModelSpec) -> tuple[str, str]:
+    """Why the chosen model does not have a parameter: in short, and in a line."""
     if name == "audio" and model.audio in ("always", "silent"):
-        return f"always on with {model.name}" if model.audio == "always" else f"{model.name} makes silent clips"
+        makes = "always makes sound" if model.audio == "always" else "makes silent clips"
+        return "always on" if model.audio == "always" else "always off", f"{model.name} {makes}"
     able = [other for other in catalog().models if any(p.name == name and p.applies for p in parameters(other))]
-    return f"not with {model.name}, but with {one_of(able)}" if able else f"not with {model.name}"
+    return f"not with {model.name}", f"only with {one_of(able)}" if able else ""
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -171,7 +171,14 @@ class ServiceError(WanError):
         HTTP status.
     code, request_id : str or None
         The service's error code and request id.
+    may_pass : bool
+        Whether the same request may be accepted later.
+    retry_after : float or None
+        Seconds the service asked to wait.
     """
+
+    may_pass = False
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -193,15 +200,7 @@ class AuthenticationError(ServiceError):
 
 
 class RateLimitError(ServiceError):
-    """Too many requests.
-
-    Attributes
-    ----------
-    retry_after : float or None
-        Seconds the service asked to wait.
-    """
-
-    retry_after: float | None = None
+    """Too many requests, or (also as HTTP 429) an unpaid bill: ``may_pass`` tells them apart."""
 
 
 class TaskError(WanError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import HTML, Button, Checkbox, GridBox, HBox, Layout, VBox
 
 from wan_notebook import cells, frontend, phrases, pricing
+from wan_notebook.addresses import public_url
 from wan_notebook.catalog import catalog
 from wan_notebook.config import SIMULATOR, Settings
 from wan_notebook.controls import field_for
@@ -87,7 +88,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self._lock = threading.RLock()  # with subshells each control may be served by a thread of its own
         self._place = frontend.here()
         self._ready: tuple[I2VRequest, Settings] | None = None
-        self._touched, self._started = False, float("-inf")
+        self._started = float("-inf")
         infos = _infos(start.get("model"), region)
         self.fields = {info.name: field_for(info, start.get(info.name), self._changed) for info in infos}
         self.generate = Button(description="Generate", button_style="primary", layout=Layout(flex="0 0 auto"))
@@ -109,7 +110,11 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
                 self.rows,
             ],
             layout=Layout(
-                max_width="740px", padding="10px 14px", border="1px solid rgba(128,128,128,0.35)", grid_gap="6px"
+                max_width="740px",
+                margin="0 0 10px 0",
+                padding="10px 14px",
+                border="1px solid rgba(128,128,128,0.35)",
+                grid_gap="6px",
             ),
         )
         self._refresh()
@@ -133,7 +138,6 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
 
     def _changed(self) -> None:
         with self._lock:
-            self._touched = True
             self._refresh()
 
     def _refresh(self) -> None:
@@ -149,13 +153,19 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         except InvalidRequestError as error:
             problems = error.problems
         wrong = {problem.field for problem in problems}
+        if request and not request.prompt and not request.template:
+            problems = (Problem("prompt", "", "say what should happen in the clip"),)
         draft = request or self._draft(wrong)
         settings, cost, elsewhere = self._look_up(draft) if draft else (None, None, ())
         problems = (*problems, *elsewhere)
+        size = draft.predicted_size if draft else None
+        self.fields["image"].note = f"; the clip will have about {size[0]} × {size[1]}" if size else ""
+        address = settings.base_url if settings else None
+        self.fields["region"].note = f"requests go to {public_url(address)}" if address else ""
         self._ready = (request, settings) if request and settings and not problems else None
         for name, field in self.fields.items():
             first = next((problem for problem in problems if problem.field == name), None)
-            field.say(first, quietly=not self._touched and first is not None and first.value == "")
+            field.say(first)
         self.remarks.value = str(bullets(phrases.clean(note) for note in request.notes) or "") if request else ""
         unsure = cost is not None and cost.amount is None and self.fields["region"].control.value != SIMULATOR
         self.confirmed.layout.display = "" if unsure else "none"
@@ -178,14 +188,18 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         except InvalidRequestError as error:
             return None, pricing.estimate(draft, region), error.problems
         except ConfigurationError as error:
-            return None, pricing.estimate(draft, region), (Problem("region", "", error.message, fix=error.hint),)
+            return (
+                None,
+                pricing.estimate(draft, region),
+                (Problem("region", region, error.message.rstrip("."), fix=error.hint),),
+            )
         return settings, cost, ()
 
     def _tell(self, cost: Cost | None, wrong: list[str]) -> None:
         simulated = self.fields["region"].control.value == SIMULATOR
         price = phrases.price(cost, simulated=simulated) if cost else ""
         quota = f"free quota: {cost.free_quota}" if cost and cost.free_quota else ""
-        needs = f"to do: {', '.join(dict.fromkeys(wrong))}" if wrong else ""
+        needs = f"still to settle: {', '.join(dict.fromkeys(wrong))}" if wrong else ""
         said = " · ".join(filter(None, (price, quota)))
         lines = said and tag("div", said), needs and tag("div", needs, style=MUTED)
         self.status.value = str(tag("div", *lines, style=f"line-height:1.4;{WRAP}"))

@@ -17,7 +17,6 @@ from wan_notebook import polling
 from wan_notebook.clips import keep_input, reserve, settle
 from wan_notebook.errors import (
     DownloadError,
-    RateLimitError,
     ServiceError,
     TaskCanceledError,
     TaskExpiredError,
@@ -43,8 +42,6 @@ __all__ = ["Life", "Plan"]
 SUBMIT_TRIES = 12  # answered "too many requests": each try waits longer, about ten minutes in all
 DOWNLOAD_TRIES = 5
 TASK_LIFE_SECONDS = 24 * 3600  # API reference of 2026-05-22: task and clip are kept 24 h
-# These come as HTTP 429 too, but waiting does not cure them (error reference of 2026-05-25).
-NOT_THROTTLING = {"CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue", "insufficient_quota"}
 TROUBLE = "network trouble, the task is still yours"
 TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
 
@@ -99,7 +96,8 @@ class Life:
             Why there is none.
         """
         update = self._picture()
-        item = await asyncio.to_thread(prepare, update.request.image_facts)
+        request = update.request
+        item = await asyncio.to_thread(prepare, request.image_facts, max_bytes=request.spec.image.bytes)
         kept = await asyncio.to_thread(keep_input, self._plan.outputs, item)
         media = {"image": item}
         self._tell(
@@ -110,7 +108,7 @@ class Life:
         client = self._client = await self._plan.connect()
         self._tell(endpoint=client.public_address())
         if item.data is not None and item.bytes > self._plan.upload_above:
-            item = media["image"] = replace(item, how="oss", url=await client.upload(item, update.request.model))
+            item = media["image"] = replace(item, how="oss", url=await client.upload(item, request.model))
         task = await self._submit(client, media)
         self._tell(media=(replace(item, data=None),))  # the bytes are on disk and on their way; nobody needs them here
         task = await self._follow(client, task)
@@ -141,8 +139,8 @@ class Life:
         for attempt in range(SUBMIT_TRIES):
             try:
                 task = await client.submit(body)
-            except RateLimitError as error:
-                if error.code in NOT_THROTTLING or attempt == SUBMIT_TRIES - 1:
+            except ServiceError as error:
+                if not error.may_pass or attempt == SUBMIT_TRIES - 1:
                     raise
                 wait = min(2.0 * 2**attempt, 90.0) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
                 wait = max(wait, error.retry_after or 0.0) / (client.simulator_speed or 1.0)
@@ -182,7 +180,7 @@ class Life:
                 found = await client.fetch(task.task_id)
             except (TransportError, ServiceError) as error:
                 failures += 1
-                retry_after = error.retry_after if isinstance(error, RateLimitError) else None
+                retry_after = error.retry_after if isinstance(error, ServiceError) else None
                 self._note(f"{TROUBLE} ({error.message})", instead_of=TROUBLE)
                 if elapsed > TASK_LIFE_SECONDS:
                     raise _lost_sight(task) from None

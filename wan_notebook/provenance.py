@@ -133,7 +133,7 @@ def _input(item: SentMedia, update: JobUpdate) -> dict[str, Any]:
         "url": public_url(item.url) if item.how == "url" and item.url else None,
         "mime": item.mime,
         "sha256": item.sha256,
-        "bytes": item.bytes,
+        "bytes": item.bytes or None,
         "width": item.width,
         "height": item.height,
         "path": relative(kept, update.folder) if kept else None,

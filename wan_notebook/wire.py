@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
+import secrets
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,19 @@ if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
     from wan_notebook.request import I2VRequest
 
-__all__ = ["SUBMIT_PATH", "chunks", "decode_error", "decode_task", "encode", "json_object", "task_id_checked"]
+__all__ = [
+    "NOT_SUBMITTED",
+    "SUBMIT_PATH",
+    "chunks",
+    "decode_error",
+    "decode_task",
+    "encode",
+    "json_object",
+    "task_id_checked",
+    "upload_form",
+]
 
+NOT_SUBMITTED = "Nothing was submitted and nothing is billed."
 SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
 PARTS = ("input", "parameters")
 EXPLICIT = frozenset({"resolution", "duration", "audio", "seed"})
@@ -69,7 +81,7 @@ def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) ->
 
 
 def _described(item: SentMedia) -> dict[str, Any]:
-    described = {"sha256": item.sha256, "bytes": item.bytes, "mime": item.mime, "how": item.how}
+    described = {"sha256": item.sha256, "bytes": item.bytes or None, "mime": item.mime, "how": item.how}
     if item.how == "url" and item.url:
         described["url"] = public_url(item.url)
     return described
@@ -113,6 +125,37 @@ def _data_uri(item: SentMedia) -> Iterator[bytes]:
     data = memoryview(item.data or b"")
     for start in range(0, len(data), CHUNK):
         yield binascii.b2a_base64(data[start : start + CHUNK], newline=False)
+
+
+def upload_form(answer: Mapping[str, Any], item: SentMedia) -> tuple[str, dict[str, str], str]:
+    """(address, form fields, file name) for putting ``item`` into the temporary store an upload policy opens.
+
+    The name is random: under one policy no file may be put twice.
+
+    Raises
+    ------
+    TransportError
+        The policy is incomplete, or does not take a file of this size.
+    """
+    policy = answer.get("data")
+    names = ("policy", "signature", "upload_dir", "upload_host", "oss_access_key_id")
+    if not isinstance(policy, Mapping) or not all(isinstance(policy.get(name), str) for name in names):
+        raise TransportError("the upload policy is incomplete.", hint=NOT_SUBMITTED)
+    limit = _number(policy.get("max_file_size_mb"))
+    if limit is not None and item.bytes > limit * 1024 * 1024:
+        raise TransportError(f"the file is larger than the {limit:g} MB the upload takes.", hint=NOT_SUBMITTED)
+    name = f"{secrets.token_hex(12)}.{item.mime.rpartition('/')[2]}"
+    fields = {
+        "OSSAccessKeyId": policy["oss_access_key_id"],
+        "Signature": policy["signature"],
+        "policy": policy["policy"],
+        "key": f"{policy['upload_dir'].rstrip('/')}/{name}",
+        "x-oss-object-acl": str(policy.get("x_oss_object_acl", "private")),
+        "x-oss-forbid-overwrite": str(policy.get("x_oss_forbid_overwrite", "true")),
+        "success_action_status": "200",
+        "x-oss-content-type": item.mime,
+    }
+    return policy["upload_host"], fields, name
 
 
 def json_object(data: bytes) -> dict[str, Any]:

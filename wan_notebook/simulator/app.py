@@ -14,8 +14,9 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from .accounts import Meter, account_of
-from .clock import BEIJING, milliseconds
+from .clock import BEIJING
 from .kitchen import Kitchen
+from .listing import listed
 from .refusals import (
     INSPECTION_FORMAT,
     BadInput,
@@ -26,7 +27,7 @@ from .refusals import (
 )
 from .rules import MODELS, read_order
 from .storage import RESULT_SECONDS, Storage, StoreRefused
-from .tasks import KEPT_SECONDS, Task, TaskBook
+from .tasks import TaskBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from .clock import Clock
+    from .tasks import Task
 
 __all__ = ["Service"]
 
@@ -151,23 +153,8 @@ class Service:
 
     async def _list(self, request: Request) -> Response:
         account = self._caller(request, "list")
-        query = request.query_params
-        since, until = self._span(query.get("start_time"), query.get("end_time"))
-        page, size = _counted(query.get("page_no"), 1), _counted(query.get("page_size"), 10)
-        wanted = {"task_id": "task_id", "model_name": "model_name", "status": "status", "api_key_id": "api_key_id"}
-        rows = [_row(task) for task in self.tasks.of(account) if since <= task.submitted <= until]
-        rows = [row for row in rows if all(query.get(name, row[key]) == row[key] for name, key in wanted.items())]
-        shown = rows[(page - 1) * size : page * size]
-        return JSONResponse(
-            {
-                "total": len(rows),
-                "data": shown,
-                "total_page": -(-len(rows) // size),
-                "page_no": page,
-                "page_size": size,
-                "request_id": new_request_id(),
-            }
-        )
+        page = listed(self.tasks.of(account), request.query_params, self.clock.now())
+        return JSONResponse({**page, "request_id": new_request_id()})
 
     async def _policy(self, request: Request) -> Response:
         account = account_of(request.headers.get("authorization"))
@@ -225,63 +212,10 @@ class Service:
         path = f"/results/{day}/{task.task_id}.mp4"
         return self.origin + self.storage.signed(path, int(task.ended) + RESULT_SECONDS)
 
-    def _span(self, start: str | None, end: str | None) -> tuple[float, float]:
-        since, until = _instant(start), _instant(end)
-        if since is None and until is None:
-            until = self.clock.now()
-        if since is None:
-            since = (until or 0) - KEPT_SECONDS
-        if until is None:
-            until = since + KEPT_SECONDS
-        if not 0 <= until - since <= KEPT_SECONDS:
-            raise Refusal(
-                400, "InvalidParameter", "the parameters must conform to the specification: at most 24 hours."
-            )
-        return since, until
-
     def _sweep(self) -> None:
         if self.clock.now() - self._swept > SWEEP_SECONDS:
             self._swept = self.clock.now()
             self.storage.sweep(self.tasks.forget())
-
-
-def _row(task: Task) -> dict[str, Any]:
-    row = {
-        "api_key_id": str(int(task.account[:8], 16)),
-        "caller_parent_id": str(int(task.account, 16)),
-        "caller_uid": str(int(task.account, 16)),
-        "gmt_create": milliseconds(task.submitted),
-        "model_name": task.order.model_name,
-        "region": "ap-southeast-1",
-        "request_id": task.request_id,
-        "status": task.status,
-        "task_id": task.task_id,
-        "user_api_unique_key": f"apikey:v1:aigc:video-generation:video-synthesis:{task.order.model_name}",
-    }
-    if task.scheduled is not None:
-        row["start_time"] = milliseconds(task.scheduled)
-    if task.ended is not None:
-        row["end_time"] = milliseconds(task.ended)
-    return row
-
-
-def _instant(text: str | None) -> float | None:
-    if not text:
-        return None
-    try:
-        return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING).timestamp()
-    except ValueError:
-        raise Refusal(
-            400, "InvalidParameter", "the parameters must conform to the specification: YYYYMMDDhhmmss."
-        ) from None
-
-
-def _counted(text: str | None, default: int) -> int:
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise Refusal(400, "InvalidParameter", "the parameters must conform to the specification: page_no, page_size.")
-    return int(text)
 
 
 async def _refused(_: Request, problem: Exception) -> Response:

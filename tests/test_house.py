@@ -1,0 +1,59 @@
+"""The house: names that exist, rooms of a size, one declaration of each parameter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import wan_notebook as wan
+from wan_notebook.options import parse
+from wan_notebook.request import I2VRequest, parameters
+
+ROOT = Path(__file__).parent.parent
+ROOMS = sorted((ROOT / "wan_notebook").rglob("*.py"))
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in wan.__all__:
+        assert getattr(wan, name) is not None
+        if name != "__version__":
+            assert (getattr(wan, name).__doc__ or "").strip(), name
+    assert dir(wan) == sorted(wan.__all__)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.relative_to(ROOT / "wan_notebook").as_posix())
+def test_no_room_is_larger_than_300_lines(room):
+    assert len(room.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_importing_the_package_imports_nothing_else():
+    heavy = "httpx pydantic PIL av ipywidgets IPython nbformat nest_asyncio asyncio sqlite3 click".split()
+    code = f"import sys, wan_notebook; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_parameter_is_declared_once_and_everything_else_is_generated():
+    names = [info.name for info in parameters()]
+    assert names == list(I2VRequest.model_fields)
+    for info in parameters():
+        assert info.help
+        assert info.where in ("model", "input", "parameters")
+    line = parse("x " + " ".join(f"--{n.replace('_', '-')} 1" for n in names if n not in ("prompt", *flags())), str)
+    assert set(line.fields) == set(names) - {"prompt", *flags()}
+
+
+def flags():
+    return {info.name for info in parameters() if info.kind == "flag"}
+
+
+def test_the_readme_draws_every_room():
+    picture = (ROOT / "README.md").read_text(encoding="utf-8").partition("## How it is built")[2]
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][0]
+    for layer in layers["layers"]:
+        for room in layer.split(" | "):
+            assert room in picture, room
