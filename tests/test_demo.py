@@ -35,7 +35,9 @@ def demonstration(tmp_path_factory):
             "DASHSCOPE_API_REGION": "cn-beijing",
             "WAN_NOTEBOOK_REGION": "beijing",
         }
-        done = subprocess.run([SCRIPT, "demo"], cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(
+            [SCRIPT, "demo"], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+        )
         asked = list(counter.asked)
     assert done.returncode == 0, done.stderr
     return folder / "demo-output", done.stdout, asked
@@ -116,7 +118,9 @@ def test_sync_copies_the_records_of_a_saved_notebook(demonstration, tmp_path):
 
 def test_sync_refuses_what_is_no_notebook(tmp_path):
     shutil.copy(__file__, tmp_path / "no.ipynb")
-    done = subprocess.run([SCRIPT, "sync", tmp_path / "no.ipynb"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [SCRIPT, "sync", tmp_path / "no.ipynb"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()

@@ -106,8 +106,9 @@ def test_a_cell_run_headless_waits_by_itself(lab):
 def test_four_jobs_submitted_in_a_loop_make_four_clips(lab, in_folder):
     lab.run(
         "import wan_notebook as wan\n"
-        "jobs = [wan.submit(prompt='A cup.', image='images/coffee.png', duration=2, audio=False) for _ in range(4)]"
+        "jobs = [wan.submit(prompt='A cup.', image='images/coffee.png', duration=2 + n, audio=False) for n in range(4)]"
     )
     paths = lab.run("print(len({job.result(60).path for job in jobs}), len({job.update.seed for job in jobs}))")
     assert paths.text.split() == ["4", "4"]
+    assert lab.run("print([job.update.notes for job in jobs])").text.strip() == "[(), (), (), ()]"
     assert len(list(Path(in_folder, "wan_outputs").glob("*.mp4"))) == 4

@@ -31,7 +31,13 @@ def clip(tmp_path_factory) -> bytes:
     image = Path(__file__).parent.parent / "notebooks" / "images" / "rocket.jpg"
     with Simulator(speed=500, render="shape") as service:
         result = wan.generate(
-            prompt="Up.", image=image, duration=2, audio=False, base_url=service.base_url, api_key=KEY, output_dir=folder
+            prompt="Up.",
+            image=image,
+            duration=2,
+            audio=False,
+            base_url=service.base_url,
+            api_key=KEY,
+            output_dir=folder,
         )
     return result.path.read_bytes()
 
@@ -54,7 +60,9 @@ def succeeded(server, **more):
     return Answer(body={"output": output, "usage": {"duration": 2, "SR": 720, "video_count": 1}}, headers=FAST)
 
 
-@pytest.mark.parametrize("answer", [Answer(drop=True), Answer(500), Answer(502, b"<html>"), Answer(504), Answer(200, b"{")])
+@pytest.mark.parametrize(
+    "answer", [Answer(drop=True), Answer(500), Answer(502, b"<html>"), Answer(504), Answer(200, b"{")]
+)
 def test_a_submit_whose_fate_is_unknown_is_never_sent_again(server, tmp_path, answer):
     server.on("POST", SUBMIT, answer)
     with pytest.raises(wan.AmbiguousSubmitError) as caught:
@@ -93,7 +101,14 @@ def test_a_billing_refusal_is_not_tried_again_although_it_is_a_429(server, tmp_p
 
 @pytest.mark.parametrize(
     "trouble",
-    [Answer(429), Answer(500), Answer(502, b"<html>bad gateway</html>"), Answer(503), Answer(200, b'{"outp'), Answer(drop=True)],
+    [
+        Answer(429),
+        Answer(500),
+        Answer(502, b"<html>bad gateway</html>"),
+        Answer(503),
+        Answer(200, b'{"outp'),
+        Answer(drop=True),
+    ],
 )
 def test_a_paid_task_is_followed_through_trouble(server, tmp_path, clip, trouble):
     trouble.headers.update(FAST)
@@ -179,7 +194,11 @@ def test_a_redirect_to_plain_http_elsewhere_is_not_followed(server, tmp_path):
 
 
 def test_a_wrong_key_is_explained_without_showing_it(server, tmp_path):
-    server.on("POST", SUBMIT, Answer(401, {"code": "InvalidApiKey", "message": "Invalid API-key provided.", "request_id": "r"}))
+    server.on(
+        "POST",
+        SUBMIT,
+        Answer(401, {"code": "InvalidApiKey", "message": "Invalid API-key provided.", "request_id": "r"}),
+    )
     with pytest.raises(wan.AuthenticationError) as caught:
         submit(server, tmp_path).result(30)
     assert caught.value.request_id == "r"
@@ -253,7 +272,9 @@ def test_a_large_picture_is_uploaded_and_the_file_is_the_last_part(server, tmp_p
     job.result(60)
     stored = next(asked for asked in server.asked if asked.path == "/store")
     assert "Authorization" not in stored.headers
-    assert stored.body.rindex(b"Content-Disposition") == stored.body.index(b'name="file"') - len("Content-Disposition: form-data; ")
+    assert stored.body.rindex(b"Content-Disposition") == stored.body.index(b'name="file"') - len(
+        "Content-Disposition: form-data; "
+    )
     sent = next(asked for asked in server.asked if asked.path == SUBMIT)
     assert sent.json["input"]["img_url"].startswith("oss://dashscope-instant/x/")
     assert sent.headers["X-DashScope-OssResourceResolve"] == "enable"

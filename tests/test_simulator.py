@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -280,6 +282,16 @@ def test_it_ends_with_its_block_and_leaves_no_thread_and_no_port_behind() -> Non
         httpx.get(base_url, trust_env=False)
     with pytest.raises(RuntimeError, match="not running"):
         _ = sim.base_url
+
+
+def test_it_runs_in_a_process_whose_asyncio_was_patched() -> None:
+    script = (
+        "import nest_asyncio, asyncio, httpx; loop = asyncio.new_event_loop(); nest_asyncio.apply(loop); loop.close()\n"
+        "from wan_notebook.simulator import Simulator\n"
+        "with Simulator() as sim: print(httpx.get(sim.base_url + '/tasks').status_code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "401\n", done.stderr
 
 
 def _key_of(caller: Caller) -> str:

@@ -41,6 +41,8 @@ def probe(data: bytes, most: int | None = None) -> Clip:
         size, rate, pixels = (video.width, video.height), video.average_rate, video.pix_fmt
         codecs = [stream.codec_context.name for stream in container.streams]
         assert pixels == "yuv420p"
+        told = video.codec_context
+        assert (told.color_range, told.colorspace, told.color_primaries, told.color_trc) == (1, 1, 1, 1)  # BT.709
         frames = [frame.to_image() for frame in itertools.islice(container.decode(video=0), most)]
         if container.streams.audio:
             stream = container.streams.audio[0]

@@ -141,7 +141,7 @@ def launch(
     Parameters
     ----------
     watch : sequence of callable
-        More observers of the job, told on the runner's thread. Who gives some starts several jobs from one cell.
+        More observers of the job, told on the runner's thread.
     """
     hall = session()
     hall.front_end = frontend.front_end()
@@ -151,18 +151,29 @@ def launch(
     preferences = frontend.preferences()
     chosen = Path(output_dir or preferences.get("output_dir") or OUTPUTS).expanduser()
     embed = embed if embed is not None else bool(preferences.get("embed")) or hall.front_end == "colab"
-    cell_id = frontend.cell_id()
-    earlier = [job for job in hall.jobs if cell_id and job.update.cell_id == cell_id and not job.done()]
-    return hall.submit(
+    cell_id, execution = frontend.cell_id(), frontend.execution()
+    earlier = [
+        _goes_on(job, number)
+        for number, job in enumerate(hall.jobs)
+        if cell_id == job.update.cell_id and execution != _executions.get(job.run_id) and job.running() and cell_id
+        if job.request != request
+    ]
+    job = hall.submit(
         request,
         settings,
         name=name,
         folder=folder,
         outputs=chosen if chosen.is_absolute() else folder / chosen,
         cell_id=cell_id,
-        notes=[_goes_on(job) for job in earlier if job.update.request != request and not watch],
+        notes=earlier,
         watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],
     )
+    _executions[job.run_id] = execution
+    return job
+
+
+_executions: dict[str, str] = {}  # run id -> the execution of the cell it was started by
+_shown: dict[str, Callable[[], dict[str, Any]]] = {}  # run id -> what its output holds now, for the plugin
 
 
 def _card(job: Job, embed_limit: int) -> list[Callable[[JobUpdate], None]]:
@@ -179,7 +190,8 @@ def _card(job: Job, embed_limit: int) -> list[Callable[[JobUpdate], None]]:
             remarks.append(frontend.PLUGIN_REMARK)
         return hall.bundle(update, embed_limit=embed_limit, remarks=remarks)
 
-    frontend.listen(lambda run_id: next((bundle(j.update) for j in hall.jobs if j.run_id == run_id), None))
+    _shown[job.run_id] = lambda: bundle(job.update)
+    frontend.listen(lambda run_id: _shown[run_id]() if run_id in _shown else None)
     display = frontend.Display.open(bundle(job.update), job.run_id)
 
     def show(update: JobUpdate) -> None:
@@ -190,11 +202,11 @@ def _card(job: Job, embed_limit: int) -> list[Callable[[JobUpdate], None]]:
     return [show]
 
 
-def _goes_on(job: Job) -> str:
-    what = f"the earlier job of this cell (task {job.task_id or 'not submitted yet'}) goes on"
-    if job.status != "PENDING":
-        return f"{what} and will be billed"
-    return f"{what}; while it is PENDING, {job.update.name or 'wan.jobs()[-2]'}.cancel() still stops it"
+def _goes_on(job: Job, number: int) -> str:
+    what = f"the earlier job of this cell (task {job.task_id or 'not submitted yet'}) goes on and will be billed"
+    if job.task is not None and job.status != "PENDING":
+        return what
+    return f"{what}; wan_notebook.jobs()[{number}].cancel() still stops it while it is PENDING"
 
 
 def _requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequest:

@@ -34,7 +34,7 @@ from wan_notebook.request import parameters
 from wan_notebook.wording import holds_key, one_of, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from wan_notebook.errors import Problem
     from wan_notebook.facts import ModelSpec, ParameterInfo
@@ -92,10 +92,10 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         if not info.applies and isinstance(self.control, Checkbox):
             self._set(model.audio == "always" and info.name == "audio")
 
-    def say(self, problem: Problem | None) -> None:
+    def say(self, problems: Sequence[Problem]) -> None:
         """Write the line below: what is wrong, or the usual. What is only missing is no reason to shout at first."""
-        words = self.advice(problem) if problem else self.usual()
-        loud = problem is not None and (self.touched or problem.value != "")
+        words = " ".join(map(self.advice, problems)) or self.usual()
+        loud = bool(problems) and (self.touched or problems[0].value != "")
         if loud and isinstance(self.control.value, str) and holds_key(self.control.value):
             self._wanted = None
             self._set("")  # it must stay neither on the screen nor in the state of the widget
@@ -107,7 +107,8 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
 
     def advice(self, problem: Problem) -> str:
         """A problem in words; the field's name and value stand above it already."""
-        return f"{problem.problem[:1].upper()}{problem.problem[1:]}. {problem.fix}".strip()
+        fix = f"{problem.fix}." if problem.fix and problem.fix[-1] not in ".?!" else problem.fix
+        return f"{problem.problem[:1].upper()}{problem.problem[1:]}. {fix}".strip()
 
     def usual(self) -> str:
         """What the line says when nothing is wrong."""
@@ -220,7 +221,7 @@ class ImageField(ParameterField):
         self.upload = FileUpload(
             accept="image/png,image/jpeg,image/bmp,image/webp",
             description="Choose a file",
-            tooltip="A picture from this computer; up to about 7 MB, larger ones by path",
+            tooltip="A picture from this computer, up to 10 MB; a larger one by its path",
             layout=Layout(**BESIDE),
         )
         self.upload.observe(self._uploaded, "value")
@@ -229,7 +230,7 @@ class ImageField(ParameterField):
     def advice(self, problem: Problem) -> str:
         """As of any field, in the words of a form."""
         if self.value is None:
-            return "A first frame is required: its path, its address, or a file from this computer"
+            return "A first frame is required: its path, its address, or a file from this computer (up to 10 MB)."
         return super().advice(problem)
 
     def usual(self) -> str:

@@ -22,14 +22,14 @@ from wan_notebook.config import SIMULATOR, Settings
 from wan_notebook.controls import field_for
 from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem, WanError
 from wan_notebook.facts import ParameterInfo
+from wan_notebook.jobrows import JobRow
 from wan_notebook.markup import MUTED, NAME, RED, WRAP, bullets, tag
 from wan_notebook.request import I2VRequest, UnknownModelWarning, parameters
 from wan_notebook.session import session
-from wan_notebook.tasks import JobState, TaskStatus
 
 if TYPE_CHECKING:
     from wan_notebook.jobs import Job
-    from wan_notebook.tasks import Cost, JobUpdate
+    from wan_notebook.tasks import Cost
 
 __all__ = ["Form", "form"]
 
@@ -153,8 +153,8 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         except InvalidRequestError as error:
             problems = error.problems
         wrong = {problem.field for problem in problems}
-        if request and not request.prompt and not request.template:
-            problems = (Problem("prompt", "", "say what should happen in the clip"),)
+        if not wrong & {"prompt", "template"} and not self._values().keys() & {"prompt", "template"}:
+            problems = (Problem("prompt", "", "say what should happen in the clip"), *problems)
         draft = request or self._draft(wrong)
         settings, cost, elsewhere = self._look_up(draft) if draft else (None, None, ())
         problems = (*problems, *elsewhere)
@@ -164,8 +164,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self.fields["region"].note = f"requests go to {public_url(address)}" if address else ""
         self._ready = (request, settings) if request and settings and not problems else None
         for name, field in self.fields.items():
-            first = next((problem for problem in problems if problem.field == name), None)
-            field.say(first)
+            field.say([problem for problem in problems if problem.field == name])
         self.remarks.value = str(bullets(phrases.clean(note) for note in request.notes) or "") if request else ""
         unsure = cost is not None and cost.amount is None and self.fields["region"].control.value != SIMULATOR
         self.confirmed.layout.display = "" if unsure else "none"
@@ -188,11 +187,8 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         except InvalidRequestError as error:
             return None, pricing.estimate(draft, region), error.problems
         except ConfigurationError as error:
-            return (
-                None,
-                pricing.estimate(draft, region),
-                (Problem("region", region, error.message.rstrip("."), fix=error.hint),),
-            )
+            problem = Problem("region", region, error.message.rstrip("."), fix=error.hint)
+            return None, pricing.estimate(draft, region), (problem,)
         return settings, cost, ()
 
     def _tell(self, cost: Cost | None, wrong: list[str]) -> None:
@@ -230,50 +226,6 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self._place = frontend.here()  # the cell that shows the form is the one its cards belong to
         bundle = super()._repr_mimebundle_(**how) or {}
         return {**bundle, "text/plain": FALLBACK, "text/html": str(tag("p", FALLBACK))}
-
-
-class JobRow(HBox):  # type: ignore[misc]  # ipywidgets comes without types
-    """Where a job stands, in a line that works even where its card is out of reach, and the button that cancels it."""
-
-    def __init__(self, name: str) -> None:
-        self.job: Job | None = None
-        self.name = name
-        self.text = HTML(layout=Layout(margin="0", flex="1 1 auto", min_width="0"))
-        self.cancel = Button(
-            description="Cancel", tooltip=f"Cancel {name}", layout=Layout(width="auto", flex="0 0 auto")
-        )
-        self.cancel.on_click(self._cancel)
-        super().__init__([self.text, self.cancel], layout=Layout(align_items="center", width="100%"))
-
-    def show(self, update: JobUpdate) -> None:
-        """Observe the job; called on the runner's thread."""
-        words, still = _words(update)
-        self.text.value = str(tag("div", f"{self.name}: {words}", style=f"line-height:1.4;{WRAP}"))
-        if not still:
-            self.cancel.disabled, self.cancel.description = True, "Cancel"
-        if update.state.ended:
-            self.cancel.layout.display = "none"
-
-    def _cancel(self, _: object) -> None:
-        if self.job is not None:
-            self.cancel.disabled, self.cancel.description = True, "Canceling…"
-            # Waiting for the service's answer must not hold up the thread that serves the front end.
-            threading.Thread(target=self.job.cancel, name="wan_notebook cancel", daemon=True).start()
-
-
-def _words(update: JobUpdate) -> tuple[str, bool]:
-    """Where a job stands, and whether it can still be cancelled for nothing."""
-    if update.clip is not None and update.state is JobState.DOWNLOADED:
-        path, folder = update.clip.path, update.folder
-        return f"saved as {path.relative_to(folder) if folder and path.is_relative_to(folder) else path}", False
-    if update.state.ended:
-        return " ".join(filter(None, (update.error or update.state.value, update.hint))), False
-    if update.task is None:
-        return "preparing" if update.state is JobState.WAITING else "sending", True
-    if update.task.status is TaskStatus.PENDING:
-        return "PENDING at the service; canceling it now costs nothing", True
-    billed = "a real one would be billed" if update.simulated else "it will be billed"
-    return f"{phrases.clean(update.task.task_status)} at the service; too late to cancel, {billed}", False
 
 
 def _start(request: I2VRequest | None, given: dict[str, Any]) -> dict[str, Any]:

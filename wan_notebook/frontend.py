@@ -25,6 +25,7 @@ from wan_notebook.comms import (
 from wan_notebook.errors import BudgetError
 from wan_notebook.surroundings import (
     cell_id,
+    execution,
     front_end,
     here,
     in_cell,
@@ -46,6 +47,7 @@ __all__ = [
     "ask",
     "at_cell_end",
     "cell_id",
+    "execution",
     "front_end",
     "here",
     "listen",

@@ -103,6 +103,11 @@ def cell_id() -> str | None:
     return cell if isinstance(cell, str) and CELL_ID.fullmatch(cell) else None
 
 
+def execution() -> str:
+    """Which execution of a cell this is; the callbacks of a form belong to the one that made the form."""
+    return str(parent().get("header", {}).get("msg_id", ""))
+
+
 def notebook_path() -> Path | None:
     """The notebook's file, where the front end tells it; it may have been renamed since the kernel was started."""
     where, named = front_end(), None

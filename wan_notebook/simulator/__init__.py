@@ -32,6 +32,7 @@ What it chooses where the service's documents are silent
 - A full queue (500 waiting tasks) answers 429 ``Throttling.RateQuota``.
 - The pixel targets of 480P and 1080P are those of 832x480 and 1920x1080.
 - The watermark's text is Chinese where a Chinese font is found, and "AI generated" where none is.
+- A last frame (wan2.7) is fetched and checked, and then of no use to a camera move.
 - Its ``Date`` header, task times and expiry times all follow its own clock, which runs ``speed`` times as fast as ours.
 """
 

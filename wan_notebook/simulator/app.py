@@ -194,9 +194,10 @@ class Service:
         path = request.url.path
         self.storage.check_signature(path, request.query_params)
         task = self.tasks.result(request.path_params["name"])
-        if task is None or task.clip is None:
+        clip = self.storage.clip(task.clip) if task is not None and task.clip else None
+        if clip is None or not clip.exists():
             raise StoreRefused(404, "NoSuchKey", "The specified key does not exist.")
-        return FileResponse(self.storage.clip(task.clip), media_type="video/mp4")
+        return FileResponse(clip, media_type="video/mp4")
 
     # Small parts -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 
 import httpx
@@ -12,6 +13,7 @@ from .refusals import BAD_URL, DOWNLOAD_FAILED, TOO_LARGE, BadInput
 __all__ = ["fetch"]
 
 SECONDS = 20.0
+ALTOGETHER_SECONDS = 60.0
 HOPS = 5
 
 
@@ -32,6 +34,7 @@ async def fetch(url: str) -> bytes:
     outside = url.startswith("https:")
     try:
         async with (
+            asyncio.timeout(ALTOGETHER_SECONDS),
             httpx.AsyncClient(
                 timeout=limits,
                 follow_redirects=True,
@@ -48,7 +51,7 @@ async def fetch(url: str) -> bytes:
         ) from None
     except httpx.InvalidURL:
         raise BadInput("InvalidURL", BAD_URL) from None
-    except httpx.TimeoutException:
+    except (httpx.TimeoutException, TimeoutError):
         raise BadInput(
             "InvalidURL.Timeout", f"Download {_host(url)} timeout, please check network connection."
         ) from None

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Front", "Held", "Request"]
 
 Call = Literal["submit", "query", "list", "cancel", "policy", "upload", "result", "other"]
-LOGGED = 2000
 BODY_MB = 64
 """A 20 MB picture is 27 MB of base64."""
 
@@ -95,13 +94,13 @@ class Held:
 class Front:
     """The ASGI application around the routes."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, connections: dict[Any, Any]) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, connections: dict[Any, Any], *, remember: int) -> None:
         self._app = app
         self._clock = clock
         self._connections = connections
         self.held: Held | None = None
         self.faults: list[Fault] = []
-        self.requests: deque[Request] = deque(maxlen=LOGGED)
+        self.requests: deque[Request] = deque(maxlen=remember)
         self.last_seen = time.monotonic()
 
     @contextmanager

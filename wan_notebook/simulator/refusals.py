@@ -18,6 +18,7 @@ TOO_LARGE = "Multimodal file size is too large"
 BAD_URL = "Required URL is missing or invalid, please check the request URL."
 INSPECTION_FORMAT = "The media format is not supported or incorrect for the data inspection."
 INSPECTION_RIGHTS = "Don't have authorization to access the media resource during the data inspection process."
+NOT_PENDING = "Failed to cancel the task, please confirm if the task is in PENDING status."
 RATE = "Requests rate limit exceeded, please try again later."
 
 MESSAGES = {

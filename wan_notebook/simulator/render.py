@@ -112,7 +112,12 @@ def _encode(
     video.width, video.height, video.pix_fmt = width, height, "yuv420p"
     video.options = {"preset": "ultrafast" if script.shape else "superfast", "crf": "23", "threads": "2"}
     context = video.codec_context
-    context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1  # BT.709
+    context.color_range, context.colorspace, context.color_primaries, context.color_trc = (
+        1,
+        1,
+        1,
+        1,
+    )  # BT.709, limited: untold, browsers guess
     voice = None
     if track is not None:
         voice = container.add_stream("aac", rate=sound.RATE, layout="stereo")
@@ -155,5 +160,4 @@ def _frame(planes: camera.Planes) -> av.VideoFrame:
     frame = av.VideoFrame(*planes[0].size, "yuv420p")
     for target, source in zip(frame.planes, planes, strict=True):
         target.update(source.tobytes("raw", "L", target.line_size, 1).ljust(target.buffer_size, b"\0"))
-    frame.colorspace, frame.color_range = 1, 1  # BT.709, limited
     return frame

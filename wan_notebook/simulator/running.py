@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import tempfile
 import threading
@@ -15,8 +16,6 @@ from .app import Service
 from .front import Front
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .clock import Clock
 
 __all__ = ["Running"]
@@ -39,6 +38,8 @@ class Running:
         A temporary one unless given.
     shape_only : bool
         See :class:`Kitchen`.
+    remember : int
+        Requests kept to be looked at.
 
     Raises
     ------
@@ -46,7 +47,7 @@ class Running:
         The port is taken.
     """
 
-    def __init__(self, clock: Clock, port: int, folder: str | Path | None, *, shape_only: bool) -> None:
+    def __init__(self, clock: Clock, port: int, folder: str | Path | None, *, shape_only: bool, remember: int) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,7 +61,7 @@ class Running:
         self.origin = f"http://{HOST}:{listener.getsockname()[1]}"
         self.service = Service(where, clock, self.origin, shape_only=shape_only)
         connections: dict[Any, Any] = {}
-        self.front = Front(self.service.app, clock, connections)
+        self.front = Front(self.service.app, clock, connections, remember=remember)
         self._server = _Server(
             uvicorn.Config(
                 self.front,
@@ -84,7 +85,9 @@ class Running:
             raise RuntimeError("the simulator did not start")
 
     def _serve(self) -> None:
-        self._server.run(sockets=[self._listener])
+        # A loop of its own, whatever else in this process may have been done to asyncio.run().
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(self._server.serve(sockets=[self._listener]))
 
     def close(self) -> None:
         """Stop answering, and leave nothing behind."""

@@ -37,6 +37,8 @@ class Simulator:
         0 takes a free one.
     folder : path, optional
         Where uploads and clips lie; a temporary folder unless given.
+    remember : int
+        How many requests, with their bodies, are kept in ``requests``.
 
     Attributes
     ----------
@@ -58,6 +60,7 @@ class Simulator:
         render: Literal["full", "shape"] = "full",
         port: int = 0,
         folder: str | Path | None = None,
+        remember: int = 2000,
     ) -> None:
         if render not in ("full", "shape"):
             raise ValueError(f'render must be "full" or "shape", not {render!r}')
@@ -65,6 +68,7 @@ class Simulator:
         self._render = render
         self._port = port
         self._folder = folder
+        self._remember = remember
         self._running: Running | None = None
 
     def __enter__(self) -> Self:
@@ -77,7 +81,9 @@ class Simulator:
         """
         if self._running is not None:
             raise RuntimeError("this simulator is running already")
-        self._running = Running(self.clock, self._port, self._folder, shape_only=self._render == "shape")
+        self._running = Running(
+            self.clock, self._port, self._folder, shape_only=self._render == "shape", remember=self._remember
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,7 +107,7 @@ class Simulator:
 
     @property
     def requests(self) -> list[Request]:
-        """What it received so far, oldest first (the last 2000); keys are cut to their first three characters."""
+        """What it received so far, oldest first; keys are cut to their first three characters."""
         return list(self._now().front.requests)
 
     @property
@@ -198,7 +204,7 @@ def serve(
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Simulator(speed=speed, render=render, port=port, folder=folder) as sim:
+        with Simulator(speed, render, port, folder, remember=0) as sim:
             if ready_file is not None:
                 part = ready_file.with_name(ready_file.name + ".part")
                 part.write_text(sim.base_url + "\n", encoding="utf-8")

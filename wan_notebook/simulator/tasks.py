@@ -7,15 +7,18 @@ clock may run at any speed or be moved on by hours.
 from __future__ import annotations
 
 import heapq
+import threading
 import uuid
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .clock import wall_time
-from .refusals import RATE, Refusal
+from .refusals import NOT_PENDING, RATE, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from .clock import Clock
@@ -124,10 +127,11 @@ class _Line:
 
 
 class TaskBook:
-    """Every task the simulator still knows."""
+    """Every task the simulator still knows; may be asked from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
         self._lines: dict[tuple[str, str], _Line] = {}
 
@@ -139,27 +143,27 @@ class TaskBook:
         Refusal
             429: 500 of this account and model are waiting already.
         """
-        self.settle()
-        line = self._lines.setdefault((account, order.model_name), _Line(order.model.limit))
-        if len(line.waiting) >= QUEUE_LIMIT:
-            raise Refusal(429, "Throttling.RateQuota", RATE)
-        task = Task(account, order, request_id, self._clock.now(), failure=order.doomed)
-        self._tasks[task.task_id] = task
-        line.waiting.append(task)
-        return task
+        with self._settled() as now:
+            line = self._lines.setdefault((account, order.model_name), _Line(order.model.limit))
+            if len(line.waiting) >= QUEUE_LIMIT:
+                raise Refusal(429, "Throttling.RateQuota", RATE)
+            task = Task(account, order, request_id, now, failure=order.doomed)
+            self._tasks[task.task_id] = task
+            line.waiting.append(task)
+            return task
 
     def find(self, account: str, task_id: str) -> Task | None:
         """The task as it is now; None once it is 24 h old, and for somebody else's."""
-        self.settle()
-        task = self._tasks.get(task_id)
-        if task is None or task.account != account or task.submitted + KEPT_SECONDS <= self._clock.now():
-            return None
-        return task
+        with self._settled() as now:
+            task = self._tasks.get(task_id)
+            if task is None or task.account != account or task.submitted + KEPT_SECONDS <= now:
+                return None
+            return task
 
     def result(self, task_id: str) -> Task | None:
         """The task whose clip is asked for, whoever asks: the signature in the URL is the right to see it."""
-        self.settle()
-        return self._tasks.get(task_id)
+        with self._settled():
+            return self._tasks.get(task_id)
 
     def cancel(self, account: str, task_id: str) -> None:
         """Cancel a PENDING task.
@@ -169,39 +173,38 @@ class TaskBook:
         Refusal
             400 UnsupportedOperation: it is not PENDING, or not known.
         """
-        task = self.find(account, task_id)
-        if task is None or task.status != "PENDING":
-            raise Refusal(
-                400,
-                "UnsupportedOperation",
-                "Failed to cancel the task, please confirm if the task is in PENDING status.",
-            )
-        self._lines[account, task.order.model_name].waiting.remove(task)
-        task.status, task.ended = "CANCELED", self._clock.now()
+        with self._settled() as now:
+            task = self.find(account, task_id)
+            if task is None or task.status != "PENDING":
+                raise Refusal(400, "UnsupportedOperation", NOT_PENDING)
+            self._lines[account, task.order.model_name].waiting.remove(task)
+            task.status, task.ended = "CANCELED", now
 
     def of(self, account: str) -> list[Task]:
         """The account's tasks of the last 24 h, newest first."""
-        self.settle()
-        oldest = self._clock.now() - KEPT_SECONDS
-        mine = [task for task in self._tasks.values() if task.account == account and task.submitted > oldest]
-        return sorted(mine, key=lambda task: task.submitted, reverse=True)
+        with self._settled() as now:
+            mine = [task for task in self._tasks.values() if task.account == account]
+        recent = [task for task in mine if task.submitted > now - KEPT_SECONDS]
+        return sorted(recent, key=lambda task: task.submitted, reverse=True)
 
     def at_work(self) -> int:
         """How many tasks are PENDING or RUNNING."""
-        self.settle()
-        return sum(not task.over for task in self._tasks.values())
-
-    def settle(self) -> None:
-        """Let everything happen that was due by now."""
-        now = self._clock.now()
-        for line in self._lines.values():
-            line.settle(now)
+        with self._settled():
+            return sum(not task.over for task in self._tasks.values())
 
     def forget(self) -> set[str]:
         """Forget tasks whose result has expired; the names of the clips still in use."""
-        self.settle()
-        now = self._clock.now()
-        for task in list(self._tasks.values()):
-            if task.ended is not None and task.ended + KEPT_SECONDS <= now:
-                del self._tasks[task.task_id]
-        return {task.clip for task in self._tasks.values() if task.clip}
+        with self._settled() as now:
+            for task in list(self._tasks.values()):
+                if task.ended is not None and task.ended + KEPT_SECONDS <= now:
+                    del self._tasks[task.task_id]
+            return {task.clip for task in self._tasks.values() if task.clip}
+
+    @contextmanager
+    def _settled(self) -> Iterator[float]:
+        """Now, with everything played that was due by now."""
+        with self._lock:
+            now = self._clock.now()
+            for line in self._lines.values():
+                line.settle(now)
+            yield now
