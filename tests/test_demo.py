@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sysconfig
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import httpx
 import nbformat
 import pytest
 from hostile import Answer, Hostile
@@ -124,3 +127,21 @@ def test_sync_refuses_what_is_no_notebook(tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+
+
+def test_the_simulator_says_when_it_is_ready_and_ends_when_interrupted(tmp_path):
+    ready = tmp_path / "ready"
+    process = subprocess.Popen([SCRIPT, "simulator", "--speed", "5", "--ready-file", ready], stdout=subprocess.PIPE)
+    try:
+        end = time.monotonic() + 30
+        while not ready.exists():
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.05)
+        (base_url,) = ready.read_text().splitlines()
+        assert base_url.endswith("/api/v1")
+        answer = httpx.get(f"{base_url}/tasks/none", headers={"Authorization": "Bearer sk-someone"})
+        assert answer.headers["X-Wan-Simulator"] == "speed=5"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)

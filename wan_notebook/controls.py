@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from wan_notebook.errors import Problem
     from wan_notebook.facts import ModelSpec, ParameterInfo
-    from wan_notebook.media import ImageFacts
 
 __all__ = ["ParameterField", "field_for"]
 
@@ -179,10 +178,11 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
             self.touched, self._wanted = True, change["new"]
             self._changed()
 
-    def _set(self, value: object) -> None:
-        self._quiet, before = True, self._quiet
-        self.control.value = value
-        self._quiet = before
+    def _set(self, value: object, control: Any = None) -> None:
+        """Change a control without it counting as a person's choice."""
+        self._quiet = True
+        (control or self.control).value = value
+        self._quiet = False
 
 
 class SeedField(ParameterField):
@@ -206,7 +206,7 @@ class ImageField(ParameterField):
 
     def __init__(self, info: ParameterInfo, value: object, changed: Callable[[], None]) -> None:
         self.held = None if isinstance(value, str) else value
-        self.facts: ImageFacts | None = None
+        self._file = ""  # the name of a file from this computer
         super().__init__(info, value if isinstance(value, str) else None, changed)
 
     @property
@@ -244,24 +244,22 @@ class ImageField(ParameterField):
         if facts.width is None or facts.height is None:
             return f"{facts.name or 'the address'} is fetched by the service; its size is not known here"
         kind = f"{facts.format} {phrases.file_size(facts.bytes)}" if facts.bytes else "given in Python"
-        return f"{self._name or facts.name}: {facts.width} × {facts.height} pixels, {kind}{self.note}"
-
-    _name = ""
+        return f"{self._file or facts.name}: {facts.width} × {facts.height} pixels, {kind}{self.note}"
 
     def _edited(self, change: Any) -> None:
         if not self._quiet and change["new"].strip():
-            self.held, self._name = None, ""
-            self._quiet, self.upload.value, self._quiet = True, (), False
+            self.held, self._file = None, ""
+            self._set((), self.upload)
             self.control.placeholder = self.placeholder()
         super()._edited(change)
 
     def _uploaded(self, change: Any) -> None:
         if self._quiet or not change["new"]:
             return
-        self.held, self._name = bytes(change["new"][0].content), shown(change["new"][0].name)
+        self.held, self._file = bytes(change["new"][0].content), shown(change["new"][0].name)
         self.touched = True
         self._set("")
-        self.control.placeholder = self._name
+        self.control.placeholder = self._file
         self._changed()
 
 

@@ -1,0 +1,395 @@
+"""The form: fields made from the declaration, problems at their field, one job per click, cards in the form's cell."""
+
+from __future__ import annotations
+
+import re
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ipywidgets import BoundedIntText, Checkbox, Dropdown, HBox, IntSlider, Text, Textarea
+from kernels import LiveKernel
+
+import wan_notebook as wan
+from wan_notebook.catalog import catalog
+from wan_notebook.controls import field_for
+from wan_notebook.facts import ParameterInfo
+from wan_notebook.request import parameters
+from wan_notebook.simulator import Simulator
+
+KEY = "sk-form-0123456789abcdef"
+MODELS = sorted(catalog().models)
+GOOD = {"prompt": "The cat looks up.", "image": "images/chelsea.png"}
+
+
+@pytest.fixture(scope="module")
+def service():
+    with Simulator(speed=200, render="shape") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def desk(in_folder, monkeypatch):
+    """A folder with pictures, and a key."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    return in_folder
+
+
+@pytest.fixture
+def connected(desk, service, monkeypatch):
+    """As ``desk``, and requests go to a simulator."""
+    monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", service.base_url)
+    return desk
+
+
+def said(widget):
+    """The text of an HTML widget."""
+    return re.sub(r"<[^>]*>", " ", widget.value)
+
+
+def put(form, **values):
+    """Type and choose, as a person does."""
+    for name, value in values.items():
+        form.fields[name].control.value = value
+
+
+def until(condition, what="it did not happen"):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+# What it is made of
+
+
+def test_every_parameter_has_exactly_one_field_and_the_model_comes_first(desk):
+    form = wan.form()
+    names = [field.info.name for field in form.fields.values()]
+    assert names[:2] == ["model", "region"]
+    assert sorted(names) == sorted([*wan.I2VRequest.model_fields, "region"])
+    assert names[2:] == [name for name in wan.I2VRequest.model_fields if name != "model"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices", "default", "control"),
+    [
+        ("text", (), None, Textarea),
+        ("image", (), None, Text),
+        ("choice", ("a", "b"), "b", Dropdown),
+        ("choice", (), None, Text),
+        ("integer", (2, 3, 4, 5), 4, BoundedIntText),
+        ("integer", (5, 10), 5, Dropdown),
+        ("integer", (), None, Text),
+        ("flag", (), True, Checkbox),
+        ("address", (), None, Text),
+        ("word", (), None, Text),
+    ],
+)
+def test_a_parameter_nobody_has_heard_of_yet_has_a_field(kind, choices, default, control):
+    info = ParameterInfo("camera_path", kind, choices, default, "how the camera moves", "input", "camera_path")
+    field = field_for(info, None, lambda: None)
+    field.say([])
+    assert type(field.control) is control
+    assert field.control.description == "Camera path"
+    assert field.value is None
+    assert "how the camera moves" in field.line.value
+
+
+def test_a_range_of_durations_has_a_slider_that_goes_with_its_number(desk):
+    field = wan.form().fields["duration"]
+    (slider,) = (w for row in field.children if isinstance(row, HBox) for w in row.children if isinstance(w, IntSlider))
+    slider.value = 7
+    assert (field.control.value, field.value) == (7, 7)
+
+
+def test_only_what_differs_from_the_defaults_counts_as_given(desk):
+    form = wan.form(**GOOD)
+    assert form.request.given == {"prompt", "image"}
+    put(form, duration=7, audio=False)
+    assert form.request.given == {"prompt", "image", "duration", "audio"}
+    put(form, duration=5)
+    assert form.request.given == {"prompt", "image", "audio"}
+
+
+def test_a_form_starts_with_what_it_is_given(desk):
+    request = wan.I2VRequest(**GOOD, model="wan2.5-i2v-preview", duration=10, seed=7, negative_prompt="rain")
+    assert wan.form(request).request == request
+    assert wan.form(request, duration=5).request == request.replace(duration=5)
+    assert (
+        wan.form(img_url="https://example.com/cat.png").fields["image"].control.value == "https://example.com/cat.png"
+    )
+    assert wan.form(region="cn-beijing").fields["region"].control.value == "beijing"
+
+
+@pytest.mark.parametrize("wrong", [{"duration": 99}, {"resoluton": "720P"}, {"image": "nowhere.png"}, {"prompt": KEY}])
+def test_a_form_is_not_made_with_values_that_cannot_be_used(desk, wrong):
+    with pytest.raises(wan.InvalidRequestError) as caught:
+        wan.form(**wrong)
+    assert [problem.field for problem in caught.value.problems] == list(wrong)
+
+
+def test_without_a_kernel_a_saved_form_still_says_what_it_was(desk):
+    bundle = wan.form()._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "run this cell" in bundle["text/plain"]
+    assert "run this cell" in bundle["text/html"]
+
+
+# The model reshapes the rest
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_choosing_a_model_offers_what_it_has_and_nothing_else(desk, model):
+    form, spec = wan.form(), catalog().model(model)
+    put(form, model=model)
+    fields = form.fields
+    assert [value for _, value in fields["resolution"].control.options] == list(spec.resolutions)
+    assert fields["resolution"].control.value == spec.resolution
+    duration = fields["duration"].control
+    if isinstance(duration, Dropdown):
+        assert [value for _, value in duration.options] == list(spec.durations)
+    else:
+        assert (duration.min, duration.max) == (spec.durations[0], spec.durations[-1])
+    assert duration.value == spec.duration
+    for info in parameters(model):
+        assert fields[info.name].control.disabled is not info.applies, info.name
+    assert f"/ {spec.prompt_chars}" in said(fields["prompt"].line)
+
+
+def test_what_a_model_does_not_have_says_why_and_who_has_it(desk):
+    form = wan.form(model="wan2.2-i2v-flash")
+    assert form.fields["shot_type"].control.description == "Shot type (not with wan2.2-i2v-flash)"
+    assert "only with wan2.6-i2v-flash" in said(form.fields["shot_type"].line)
+    audio = form.fields["audio"]
+    assert (audio.control.value, audio.control.description) == (False, "Audio (always off)")
+    put(form, model="wan2.5-i2v-preview")
+    assert (audio.control.value, audio.control.description) == (True, "Audio (always on)")
+    assert "always makes sound" in said(audio.line)
+    assert audio.value is None
+
+
+def test_what_is_no_longer_possible_becomes_our_default_and_comes_back_with_the_model(desk):
+    form = wan.form(**GOOD)
+    put(form, duration=12, audio=False, shot_type="multi")
+    put(form, model="wan2.1-i2v-turbo")
+    assert form.request == wan.I2VRequest(**GOOD, model="wan2.1-i2v-turbo")
+    assert "12 is not possible" in said(form.fields["duration"].line)
+    put(form, model="wan2.6-i2v-flash")
+    assert form.request == wan.I2VRequest(**GOOD, duration=12, audio=False, shot_type="multi")
+
+
+def test_a_model_that_is_not_in_the_catalogue_can_be_given_and_takes_anything(desk):
+    with pytest.warns(UserWarning, match="not in the catalogue"):
+        form = wan.form(**GOOD, model="wan9-i2v")
+    put(form, resolution="4320P", duration="30")
+    assert (form.request.model, form.request.resolution, form.request.duration) == ("wan9-i2v", "4320P", 30)
+
+
+# Problems
+
+
+def test_what_is_only_missing_is_named_without_shouting(desk):
+    form = wan.form()
+    assert "first frame is required" in said(form.fields["image"].line)
+    assert 'role="status"' not in form.fields["image"].line.value
+    assert form.generate.disabled
+    assert "still to settle: prompt, image" in said(form.status)
+    put(form, prompt="The cat looks up.")
+    assert 'role="status"' not in form.fields["image"].line.value
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "words"),
+    [
+        ({"image": "images/chelse.png"}, "image", "Did you mean chelsea.png"),
+        ({"image": "images"}, "image", "it is a folder"),
+        ({"prompt": "x" * 1501}, "prompt", "Shorten it by 1"),
+        ({"negative_prompt": "x" * 501}, "negative_prompt", "501 characters"),
+        ({"audio_url": "song.mp3"}, "audio_url", "public address"),
+        ({"seed": "a dozen"}, "seed", "not a whole number"),
+        ({"seed": "-1"}, "seed", "out of range"),
+        ({"shot_type": "multi", "prompt_extend": False}, "shot_type", "prompt_extend"),
+        ({"template": "flying"}, "template", "do not work in singapore"),
+        ({"model": "wan2.6-i2v-us"}, "model", "not offered in singapore"),
+    ],
+)
+def test_a_problem_is_shown_at_its_field_and_generate_waits(desk, values, field, words):
+    form = wan.form(**GOOD)
+    assert not form.generate.disabled
+    put(form, **values)
+    assert words.casefold() in said(form.fields[field].line).casefold()
+    assert 'role="status"' in form.fields[field].line.value
+    assert [name for name, one in form.fields.items() if 'role="status"' in one.line.value] == [field]
+    assert form.generate.disabled
+    put(form, **{name: getattr(wan.I2VRequest(**GOOD), name) or "" for name in values if name != "shot_type"})
+    put(form, **({"shot_type": None} if "shot_type" in values else {}))
+    assert not form.generate.disabled
+
+
+def test_a_key_typed_into_a_field_is_refused_and_taken_out_of_it(desk):
+    form = wan.form(**GOOD)
+    put(form, negative_prompt=f"rain {KEY}")
+    assert "looks like an API key" in said(form.fields["negative_prompt"].line)
+    assert form.fields["negative_prompt"].control.value == ""
+    assert form.generate.disabled
+    assert KEY not in "".join(
+        repr(widget.get_state()) for field in form.fields.values() for widget in [field.control, field.line]
+    )
+    put(form, negative_prompt="rain")
+    assert form.request.negative_prompt == "rain"
+    assert not form.generate.disabled
+
+
+def test_without_a_key_the_region_says_so(in_folder):
+    form = wan.form(**GOOD)
+    assert "no API key is set".casefold() in said(form.fields["region"].line).casefold()
+    assert form.generate.disabled
+    put(form, region="simulator")
+    assert not form.generate.disabled
+
+
+def test_a_form_needs_a_prompt_or_a_template(desk):
+    form = wan.form(image=GOOD["image"], region="beijing")
+    assert form.generate.disabled
+    put(form, template="flying")
+    assert not form.generate.disabled
+
+
+# Price
+
+
+def test_the_price_follows_every_choice_even_before_the_form_is_complete(desk):
+    form = wan.form()
+    assert "about 0.25 USD" in said(form.status)
+    put(form, audio=False)
+    assert "about 0.125 USD" in said(form.status)
+    put(form, duration=10)
+    assert "about 0.25 USD" in said(form.status)
+    put(form, region="beijing")
+    assert "1.5 CNY" in said(form.status)
+    put(form, region="simulator")
+    assert "nothing is billed" in said(form.status)
+
+
+def test_an_unknown_price_is_submitted_only_when_confirmed(desk):
+    form = wan.form(**GOOD, model="wan2.2-i2v-flash", resolution="1080P")
+    assert "price unknown" in said(form.status)
+    assert form.generate.disabled
+    form.confirmed.value = True
+    assert not form.generate.disabled
+    put(form, resolution="720P")
+    assert form.confirmed.layout.display == "none"
+
+
+# Picture and seed
+
+
+def uploaded(folder):
+    file = folder / "images" / "coffee.png"
+    return {"name": file.name, "type": "image/png", "size": 1, "content": file.read_bytes(), "last_modified": None}
+
+
+def test_a_chosen_image_shows_its_size_and_the_size_to_expect(desk):
+    form = wan.form(**GOOD)
+    assert "451 × 300 pixels" in said(form.fields["image"].line)
+    assert "about 1168 × 768" in said(form.fields["image"].line)
+
+
+def test_the_last_of_upload_and_path_counts(desk):
+    form = wan.form(**GOOD)
+    image = form.fields["image"]
+    image.upload.value = [uploaded(desk)]
+    assert (image.control.value, form.request.image_facts.width) == ("", 600)
+    assert "coffee.png: 600 × 400" in said(image.line)
+    put(form, image="images/chelsea.png")
+    assert (image.upload.value, form.request.image_facts.width) == ((), 451)
+    image.upload.value = [uploaded(desk)]
+    assert form.request.image_facts.width == 600
+
+
+def test_an_array_given_in_python_stays_until_a_path_is_typed(desk):
+    form = wan.form(prompt="x", image=np.zeros((300, 400, 3), dtype="uint8"))
+    put(form, prompt="Something moves.")
+    assert form.request.image_facts.width == 400
+    put(form, image="images/chelsea.png")
+    assert form.request.image_facts.width == 451
+
+
+def test_a_seed_can_be_drawn_and_is_kept(desk):
+    form = wan.form(**GOOD)
+    (button,) = form.fields["seed"].children[0].children[1:]
+    assert form.request.seed is None
+    button.click()
+    assert 0 <= form.request.seed <= catalog().service.seed_max
+
+
+# Generate
+
+
+def test_a_double_click_starts_one_job_and_its_row_ends_with_the_clip(connected, service):
+    form = wan.form(**GOOD, duration=2, audio=False)
+    submits = len(service.requests)
+    form.generate.click()
+    form.generate.click()
+    (job,) = form.jobs
+    assert job.result(60).path.is_file()
+    assert sum("video-synthesis" in request.path for request in service.requests[submits:]) == 1
+    (row,) = form.rows.children
+    until(lambda: "saved as" in said(row.text))
+    assert row.cancel.layout.display == "none"
+
+
+def test_a_pending_job_is_cancelled_by_its_row(desk, monkeypatch):
+    with Simulator(speed=1, render="shape") as slow:
+        monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", slow.base_url)
+        form = wan.form(**GOOD, duration=2)
+        form.generate.click()
+        (job,), (row,) = form.jobs, form.rows.children
+        until(lambda: job.status == "PENDING" and "costs nothing" in said(row.text))
+        row.cancel.click()
+        until(job.cancelled)
+        until(lambda: "canceled" in said(row.text))
+        assert row.cancel.layout.display == "none"
+
+
+def test_a_running_job_can_no_longer_be_cancelled_and_the_row_says_so(desk, monkeypatch):
+    with Simulator(speed=1, render="shape") as slow:
+        monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", slow.base_url)
+        form = wan.form(**GOOD, duration=2)
+        form.generate.click()
+        (job,), (row,) = form.jobs, form.rows.children
+        until(lambda: job.status == "PENDING")
+        slow.clock.advance(10)
+        until(lambda: "too late to cancel" in said(row.text))
+        assert row.cancel.disabled
+        slow.clock.advance(300)
+        until(job.done)
+
+
+def test_what_forbids_the_start_is_said_in_the_form(connected):
+    form = wan.form(**GOOD)
+    (connected / "wan_outputs").write_text("a file in the way")
+    form.generate.click()
+    until(lambda: form.remarks.value or any(job.done() for job in form.jobs))
+    rows = " ".join(said(row.text) for row in form.rows.children)
+    assert "wan_outputs" in said(form.remarks) + rows
+
+
+def test_the_card_of_a_click_lands_in_the_cell_of_the_form(service, in_folder):
+    environment = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": KEY}
+    with LiveKernel(in_folder, environment) as live:
+        live.run("%load_ext wan_notebook\nimport wan_notebook as wan", cell_id="first")
+        made = live.run(f"form = wan.form(**{GOOD!r}, duration=2)", cell_id="made")
+        shown = live.run("form", cell_id="shown")
+        assert made.outputs == []
+        assert len(shown.outputs) == 1
+        # A click arrives while another cell is the latest; in the kernel of a test it is one that clicks.
+        for place in ("elsewhere", "later"):
+            clicked = live.run("form._started = 0; form.generate.click()", cell_id=place)
+            assert (clicked.error, clicked.outputs) == (None, [])
+        live.until(lambda: len(shown.outputs) == 3)
+        records = [output["data"]["application/vnd.wan-notebook.v1+json"] for output in shown.outputs[1:]]
+        assert {record["cell_id"] for record in records} == {"shown"}
+        live.until(lambda: all('"downloaded"' in repr(o["data"]).replace("'", '"') for o in shown.outputs[1:]))
