@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from types import SimpleNamespace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -104,13 +104,14 @@ def test_a_range_of_durations_has_a_slider_that_goes_with_its_number(desk):
     assert (field.control.value, field.value) == (7, 7)
 
 
-def test_only_what_differs_from_the_defaults_counts_as_given(desk):
+def test_only_what_a_person_chose_counts_as_given(desk):
     form = wan.form(**GOOD)
     assert form.request.given == {"prompt", "image"}
     put(form, duration=7, audio=False)
     assert form.request.given == {"prompt", "image", "duration", "audio"}
     put(form, duration=5)
-    assert form.request.given == {"prompt", "image", "audio"}
+    assert form.request.given == {"prompt", "image", "duration", "audio"}
+    assert wan.form(**GOOD, watermark=False).request.given == {"prompt", "image", "watermark"}
 
 
 def test_a_form_starts_with_what_it_is_given(desk):
@@ -180,11 +181,14 @@ def test_what_is_no_longer_possible_becomes_our_default_and_comes_back_with_the_
     assert form.request == wan.I2VRequest(**GOOD, duration=12, audio=False, shot_type="multi")
 
 
-def test_a_model_that_is_not_in_the_catalogue_can_be_given_and_takes_anything(desk):
+def test_a_model_that_is_not_in_the_catalogue_can_be_given_and_has_every_choice(desk):
     with pytest.warns(UserWarning, match="not in the catalogue"):
         form = wan.form(**GOOD, model="wan9-i2v")
-    put(form, resolution="4320P", duration="30")
-    assert (form.request.model, form.request.resolution, form.request.duration) == ("wan9-i2v", "4320P", 30)
+    put(form, resolution="480P", duration=15, shot_type="multi", audio=False)
+    request = form.request
+    assert (request.model, request.resolution, request.duration) == ("wan9-i2v", "480P", 15)
+    assert (request.shot_type, request.audio) == ("multi", False)
+    assert "price unknown" in said(form.status)
 
 
 # Problems
@@ -288,7 +292,13 @@ def test_an_unknown_price_is_submitted_only_when_confirmed(desk):
 
 def uploaded(folder):
     file = folder / "images" / "coffee.png"
-    return {"name": file.name, "type": "image/png", "size": 1, "content": file.read_bytes(), "last_modified": None}
+    return {
+        "name": file.name,
+        "type": "image/png",
+        "size": 1,
+        "content": file.read_bytes(),
+        "last_modified": datetime.now(UTC),
+    }
 
 
 def test_a_chosen_image_shows_its_size_and_the_size_to_expect(desk):

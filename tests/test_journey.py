@@ -20,7 +20,7 @@ The cat slowly turns its head towards the window.
 
 @pytest.fixture(scope="module")
 def service():
-    with Simulator(speed=50) as simulator:
+    with Simulator(speed=50, render="shape") as simulator:
         yield simulator
 
 
@@ -101,6 +101,15 @@ def test_the_key_is_in_no_output(lab):
 def test_a_cell_run_headless_waits_by_itself(lab):
     cell = lab.run(MAGIC, cell_id=None, allow_stdin=False)
     assert cell.record["state"] == "downloaded"
+
+
+def test_generate_shows_its_video_once_in_its_own_cell_and_anew_elsewhere(lab):
+    cell = lab.run(
+        "import wan_notebook as wan\n"
+        "clip = wan.generate(prompt='Up.', image='images/rocket.jpg', duration=2, audio=False)\nclip"
+    )
+    assert [("<video" in data.get("text/html", "")) for data in cell.bundles] == [True, False]
+    assert "<video" in lab.run("clip").bundles[0]["text/html"]
 
 
 def test_four_jobs_submitted_in_a_loop_make_four_clips(lab, in_folder):

@@ -47,7 +47,11 @@ def test_the_package_says_what_jupyterlab_asks(installed: Path) -> None:
 
 def test_jupyterlab_lists_it_as_enabled() -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "jupyter", "labextension", "list"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "jupyter", "labextension", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     lines = [line for line in (listed.stdout + listed.stderr).splitlines() if f" {NAME} " in line]
     assert len(lines) == 1

@@ -1,4 +1,4 @@
-"""Every combination of model, resolution, duration, sound and shots: what we accept the simulator accepts, and the reverse.
+"""Models, resolutions, durations, sound and shots: what we accept the simulator accepts, and the reverse.
 
 Deliberate refusals of ours that the service would take are in one table, each with its reason (``REFUSED_ON_PURPOSE``).
 """

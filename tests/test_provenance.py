@@ -48,9 +48,8 @@ def test_an_undrawn_seed_is_null_as_asked_and_there_as_sent():
 
 
 def test_neither_pixels_nor_folders_nor_queries_are_in_it():
-    update = update_of(
-        I2VRequest(prompt="A cat.", image="https://me:pw@example.com/cat.png?Signature=secret"), folder=Path("/home/jo/work")
-    )
+    remote = I2VRequest(prompt="A cat.", image="https://me:pw@example.com/cat.png?Signature=secret")
+    update = update_of(remote, folder=Path("/home/jo/work"))
     text = canonical_json(build_record(update, versions=VERSIONS))
     for hidden in ("secret", "pw", "/home/jo"):
         assert hidden not in text

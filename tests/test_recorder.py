@@ -100,8 +100,15 @@ def test_records_are_listed_with_the_index_of_their_cell_as_stamping_would_leave
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([record("a"), kept(record("b"))]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(list("abc")), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([record("a"), kept(record("b"))]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(list("abc")), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 CELLS = st.fixed_dictionaries(
@@ -161,7 +168,9 @@ class TestSync:
         path = saved(tmp_path, cell_of(record("a")))
         path.write_text(path.read_text().replace('"a run"', '"\\ud83c é"'), encoding="utf-8")
         recorder.sync(path)
-        assert json.loads(path.read_text(encoding="utf-8"))["cells"][0]["outputs"][0]["data"]["text/plain"] == "\ud83c é"
+        assert (
+            json.loads(path.read_text(encoding="utf-8"))["cells"][0]["outputs"][0]["data"]["text/plain"] == "\ud83c é"
+        )
 
     def test_a_file_that_has_everything_is_not_written(self, tmp_path: Path) -> None:
         path = saved(tmp_path, cell_of(record("a")))

@@ -65,7 +65,7 @@ def test_only_what_was_given_and_our_four_go_out(photos, model):
     assert set(body["parameters"]) == {"resolution", "duration", "seed"} | audio
 
 
-@given(st.fixed_dictionaries({}, optional={name: JSON for name in FIELDS}), JSON)
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)), JSON)
 def test_any_answer_is_a_task_or_a_clear_error(output, usage):
     try:
         task = decode_task({"output": output, "usage": usage, "request_id": usage})

@@ -6,10 +6,11 @@ the same in a plain script, only without cards.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook import frontend, pricing, spending
+from wan_notebook import frontend, pricing, rendering, spending
 from wan_notebook.config import OUTPUTS, Settings
 from wan_notebook.request import I2VRequest
 from wan_notebook.session import session
@@ -113,12 +114,19 @@ def generate(request: I2VRequest | None = None, /, *, timeout: float | None = No
     WanError
         As :func:`submit` and :meth:`Job.result`.
     """
-    return submit(request, **parameters).result(timeout)
+    return replace(submit(request, **parameters).result(timeout), show=show_once)
 
 
 async def agenerate(request: I2VRequest | None = None, /, **parameters: Any) -> VideoResult:
     """Submit and await the clip; the event loop stays free. Parameters and errors as :func:`submit`."""
-    return await submit(request, **parameters)
+    return replace(await submit(request, **parameters), show=show_once)
+
+
+def show_once(result: VideoResult) -> dict[str, Any]:
+    """What a result shows of itself: its video, or one line in the very cell whose card has become that video."""
+    shown = rendering.video_bundle(result)
+    execution = _executions.get(result.record["run_id"])
+    return {"text/plain": shown["text/plain"]} if execution and execution == frontend.execution() else shown
 
 
 def jobs() -> list[Job]:

@@ -73,9 +73,10 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
 
     @property
     def value(self) -> Any:
-        """What goes into the request; None where it is left out: empty, our default, or not for this model."""
+        """What goes into the request; None where it is left out: empty, not for this model, a default nobody chose."""
         said = self.control.value.strip() if isinstance(self.control.value, str) else self.control.value
-        return None if not self.info.applies or said in ("", self.info.default) else said
+        unchosen = said == self.info.default and said != self._wanted
+        return None if unchosen or said == "" or not self.info.applies else said
 
     def reshape(self, info: ParameterInfo, model: ModelSpec) -> None:
         """Offer what ``model`` offers. What a person chose is kept where it is possible, and else comes back later."""
@@ -128,7 +129,8 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
 
     def _build(self) -> None:
         info, choices = self.info, self.info.choices
-        start = self._wanted if self._wanted is not None and (not choices or self._wanted in choices) else info.default
+        possible = self._wanted in choices if choices else info.applies
+        start = self._wanted if self._wanted is not None and possible else info.default
         how: dict[str, Any] = {"disabled": not info.applies, "tooltip": info.help, "layout": Layout(**ABOVE)}
         beside = self.extras()
         if info.kind == "flag":
@@ -256,7 +258,7 @@ class ImageField(ParameterField):
     def _uploaded(self, change: Any) -> None:
         if self._quiet or not change["new"]:
             return
-        self.held, self._file = bytes(change["new"][0].content), shown(change["new"][0].name)
+        self.held, self._file = bytes(change["new"][0]["content"]), shown(change["new"][0]["name"])
         self.touched = True
         self._set("")
         self.control.placeholder = self._file

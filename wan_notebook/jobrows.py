@@ -47,11 +47,11 @@ class JobRow(HBox):  # type: ignore[misc]  # ipywidgets comes without types
     def show(self, update: JobUpdate) -> None:
         """Observe the job; called on the runner's thread."""
         words, still = _words(update)
-        self.text.value = str(tag("div", f"{self.name}: {words}", style=f"line-height:1.4;{WRAP}"))
         if not still:
             self.cancel.disabled, self.cancel.description = True, "Cancel"
         if update.state.ended:
             self.cancel.layout.display = "none"
+        self.text.value = str(tag("div", f"{self.name}: {words}", style=f"line-height:1.4;{WRAP}"))
 
     def _cancel(self, _: object) -> None:
         if self.job is not None:

@@ -43,7 +43,8 @@ def check(values: Mapping[str, Any], facts: ImageFacts | None, readable: Callabl
     if facts is not None:
         found += _image(facts, spec)
     elif readable("image") and values["image"] is None:
-        found.insert(0, Problem("image", "", "a first frame is required", allowed("image", spec), "Give image=…, or --image in a cell"))
+        fix = "Give image=…, or --image in a cell"
+        found.insert(0, Problem("image", "", "a first frame is required", allowed("image", spec), fix))
     return found
 
 

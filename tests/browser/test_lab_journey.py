@@ -1,4 +1,4 @@
-"""The product in a real JupyterLab and a real Notebook 7: a cell becomes a video that plays, and its record is saved."""
+"""The product in a real JupyterLab and Notebook 7: a cell becomes a video that plays, and its record is saved."""
 
 from __future__ import annotations
 
