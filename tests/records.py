@@ -68,7 +68,11 @@ CASES: dict[str, tuple[list[object], object, dict[str, Any] | None]] = {
     "no record: rev is negative": ([record("a", -1)], None, None),
     "no record: rev is null": ([{**A1, "rev": None}], None, None),
     "no record: rev beyond exact counting": ([record("a", 2**53)], None, None),
-    "rev 0 and the largest": ([record("a", 0), record("b", 2**53 - 1)], None, kept(record("a", 0), record("b", 2**53 - 1))),
+    "rev 0 and the largest": (
+        [record("a", 0), record("b", 2**53 - 1)],
+        None,
+        kept(record("a", 0), record("b", 2**53 - 1)),
+    ),
     "no record: no state": ([{"run_id": "a", "rev": 1}], None, None),
     "no record: state is markup": ([record("a", state="<i>")], None, None),
     "no record: a cell id that is no text": ([{**A1, "cell_id": 7}], None, None),

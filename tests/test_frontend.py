@@ -129,7 +129,9 @@ class TestWhereItRuns:
         )
         assert cell.text == f"{expected}\n"
 
-    def test_the_folder_is_that_of_the_notebook_where_the_server_names_it(self, fresh: FrontEnd, tmp_path: Path) -> None:
+    def test_the_folder_is_that_of_the_notebook_where_the_server_names_it(
+        self, fresh: FrontEnd, tmp_path: Path
+    ) -> None:
         (tmp_path / "sub").mkdir()
         named = str(tmp_path / "sub" / "my notebook.ipynb")
         look = "print(frontend.notebook_path(), '|', frontend.notebook_folder())"
@@ -310,7 +312,9 @@ threading.Thread(target=judge).start()
 class TestAQuestion:
     ASK = "print(frontend.ask('Submit it?'))"
 
-    @pytest.mark.parametrize(("typed", "meant"), [("y", True), (" YES ", True), ("", False), ("n", False), ("no", False)])
+    @pytest.mark.parametrize(
+        ("typed", "meant"), [("y", True), (" YES ", True), ("", False), ("n", False), ("no", False)]
+    )
     def test_a_person_answers(self, shared: FrontEnd, typed: str, meant: bool) -> None:
         assert shared.answer(self.ASK, typed).text == f"{meant}\n"
 
@@ -335,9 +339,7 @@ class TestAQuestion:
 
 class TestTheEndOfACell:
     def test_calls_are_made_in_order_after_the_last_line_and_before_the_cell_ends(self, shared: FrontEnd) -> None:
-        cell = shared.run(
-            "for n in range(2): frontend.at_cell_end(lambda n=n: print('waited', n))\nprint('last line')"
-        )
+        cell = shared.run("for n in range(2): frontend.at_cell_end(lambda n=n: print('waited', n))\nprint('last line')")
         assert cell.text == "last line\nwaited 0\nwaited 1\n"
         assert shared.run("pass").text == ""
 
@@ -376,9 +378,11 @@ class TestWithoutAKernel:
         code = TELL + (
             "from wan_notebook.errors import BudgetError\n"
             "display = frontend.Display.open(bundle(1), 'a'); display.update(bundle(2))\n"
-            "frontend.listen(lambda run: None); frontend.push('a', bundle(3)); frontend.at_cell_end(lambda: print('never'))\n"
+            "frontend.listen(lambda run: None); frontend.push('a', bundle(3))\n"
+            "frontend.at_cell_end(lambda: print('never'))\n"
             "print(frontend.front_end(), frontend.run_mode(), frontend.cell_id(), frontend.notebook_path())\n"
-            "print(frontend.plugin_present(), frontend.plugin_missing(), frontend.preferences(), frontend.here()(lambda: 7))\n"
+            "print(frontend.plugin_present(), frontend.plugin_missing(), frontend.preferences())\n"
+            "print(frontend.here()(lambda: 7))\n"
             "import sys\n"
             "try: frontend.ask('Submit it?')\n"
             "except BudgetError as error: print('--yes' in str(error))\n"
@@ -394,7 +398,7 @@ class TestWithoutAKernel:
             check=True,
             timeout=120,
         )
-        assert done.stdout == "script blocking None None\nNone False {} 7\nTrue\nFalse False\n"
+        assert done.stdout == "script blocking None None\nNone False {}\n7\nTrue\nFalse False\n"
         assert done.stderr == ""
 
     def test_ipythons_terminal_gets_a_line_for_every_new_state_and_waits_at_the_end(self, tmp_path: Path) -> None:
@@ -405,8 +409,8 @@ class TestWithoutAKernel:
             + "_ = ip.run_cell('print(frontend.front_end(), frontend.run_mode(), frontend.cell_id())')\n"
             + "_ = ip.run_cell('display = frontend.Display.open(bundle(1), \"a\")')\n"
             + "_ = ip.run_cell('for clock in range(9): display.update(bundle(1, clock=clock))')\n"
-            + "_ = ip.run_cell('display.update(bundle(2, \"downloaded\")); display.update(bundle(2, \"downloaded\"))')\n"
-            + "_ = ip.run_cell('frontend.at_cell_end(lambda: print(\"waited\")); print(\"last line\")')\n"
+            + '_ = ip.run_cell(\'display.update(bundle(2, "downloaded")); display.update(bundle(2, "downloaded"))\')\n'
+            + '_ = ip.run_cell(\'frontend.at_cell_end(lambda: print("waited")); print("last line")\')\n'
         )
         done = subprocess.run(
             [sys.executable, "-m", "IPython", "--no-banner", "--colors=nocolor", str(file)],

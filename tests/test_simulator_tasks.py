@@ -46,10 +46,15 @@ def test_a_task_can_be_asked_to_fail_with_and_without_a_reason(slow: Caller) -> 
 
 def test_only_a_pending_task_can_be_cancelled(slow: Caller) -> None:
     first, second = slow.accepted(), slow.accepted(DOOMED)
+    assert slow.sim.tasks_at_work == 2  # while there are any, the user's simulator does not end for being idle
     assert set(slow.http.post(f"/tasks/{first}/cancel/").json()) == {"request_id"}
     assert slow.state(first) == "CANCELED"
     slow.sim.clock.advance(2.5)
     assert slow.state(second) == "RUNNING"
+    assert slow.http.post(f"/tasks/{second}/cancel").status_code == 400
+    assert slow.sim.tasks_at_work == 1
+    slow.sim.clock.advance(10)
+    assert slow.sim.tasks_at_work == 0
     for task_id in (first, second, "unknown"):
         answer = slow.http.post(f"/tasks/{task_id}/cancel")
         assert (answer.status_code, answer.json()["code"]) == (400, "UnsupportedOperation")

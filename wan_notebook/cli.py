@@ -47,7 +47,7 @@ def simulator(port: int, speed: float, ready_file: Path | None) -> None:
         raise click.ClickException(
             f'the simulator needs {error.name}: python -m pip install "wan-notebook[simulator]"'
         ) from None
-    serve(port=port, speed=speed, ready_file=ready_file)
+    serve(port=port, speed=speed, ready_file=ready_file, announce=click.echo)
 
 
 @cli.command()

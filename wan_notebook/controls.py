@@ -45,7 +45,7 @@ WHOLE_ROW = ("text", "image")  # kinds that need the width
 LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
 ABOVE = {"flex_flow": "column", "align_items": "stretch", "width": "auto", "height": "auto", "margin": "0"}
 BESIDE = {"width": "auto", "margin": "0 0 0 6px"}
-LABEL = {"description_width": "max-content"}
+LABEL = {"description_width": "fit-content"}
 
 
 class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without types
@@ -277,7 +277,7 @@ def why_not(name: str, model: ModelSpec) -> tuple[str, str]:
         makes = "always makes sound" if model.audio == "always" else "makes silent clips"
         return "always on" if model.audio == "always" else "always off", f"{model.name} {makes}"
     able = [other for other in catalog().models if any(p.name == name and p.applies for p in parameters(other))]
-    return f"not with {model.name}", f"only with {one_of(able)}" if able else ""
+    return "not offered", f"not with {model.name}" + (f", only with {one_of(able)}" if able else "")
 
 
 def _label(name: str) -> str:

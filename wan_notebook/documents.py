@@ -95,7 +95,7 @@ class Document:
         if before == self.notebook:
             return self.text
         indent = re.match(r"\{\r?\n( +|\t+)", self.text)
-        half_characters = re.search(r"\\ud[89a-f]", self.text, re.IGNORECASE)  # escaped: they are not UTF-8 by themselves
+        half_characters = re.search(r"\\ud[89a-f]", self.text, re.IGNORECASE)  # only escapes can hold them
         written = json.dumps(
             self.notebook,
             ensure_ascii=self.text.isascii() or half_characters is not None,

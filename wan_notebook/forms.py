@@ -98,7 +98,9 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self.status = HTML(layout=Layout(flex="1 1 220px", min_width="0", margin="0"))
         self.remarks = HTML(layout=Layout(margin="0", width="auto"))
         self.rows = VBox(layout=Layout(width="100%"))
-        grid = Layout(grid_template_columns="repeat(auto-fit, minmax(250px, 1fr))", grid_gap="8px 18px", width="100%")
+        grid = Layout(
+            grid_template_columns="repeat(auto-fit, minmax(min(250px, 100%), 1fr))", grid_gap="8px 18px", width="100%"
+        )
         foot = Layout(align_items="center", flex_flow="row wrap", grid_gap="4px 14px", width="100%")
         super().__init__(
             [

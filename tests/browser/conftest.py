@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 QUIET = (
@@ -45,6 +45,14 @@ def browser(chromium: str) -> Iterator[Browser]:
         running.close()
 
 
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile, shared so that JupyterLab's scripts are loaded and compiled once."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture(scope="session")
 def lab_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running ``jupyter lab``."""
@@ -60,20 +68,20 @@ def notebook_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def lab(lab_server: Server, browser: Browser, tmp_path: Path) -> Iterator[Desk]:
+def lab(lab_server: Server, window: BrowserContext, tmp_path: Path) -> Iterator[Desk]:
     """JupyterLab, with an empty folder for this test."""
-    yield from _desk(lab_server, browser, tmp_path.name)
+    yield from _desk(lab_server, window, tmp_path.name)
 
 
 @pytest.fixture
-def notebook7(notebook_server: Server, browser: Browser, tmp_path: Path) -> Iterator[Desk]:
+def notebook7(notebook_server: Server, window: BrowserContext, tmp_path: Path) -> Iterator[Desk]:
     """Notebook 7, with an empty folder for this test."""
-    yield from _desk(notebook_server, browser, tmp_path.name)
+    yield from _desk(notebook_server, window, tmp_path.name)
 
 
-def _desk(server: Server, browser: Browser, name: str) -> Iterator[Desk]:
+def _desk(server: Server, window: BrowserContext, name: str) -> Iterator[Desk]:
     folder = server.root / name
     folder.mkdir()
-    desk = Desk(server, browser, folder)
+    desk = Desk(server, window, folder)
     yield desk
     desk.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -16,11 +16,14 @@ import nbformat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 START_SECONDS = 90
-APPS = {"lab": ("LabApp", "lab/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}
+HEIGHT = 900  # of every window
+# Name of the application; a notebook's address. Without `reset` JupyterLab opens the notebooks of the last time, too.
+APPS = {"lab": ("LabApp", "lab/tree/{}?reset"), "notebook": ("JupyterNotebookApp", "notebooks/{}")}
 SETTINGS = {  # nothing that pops up, nothing that saves by itself
     "@jupyterlab/apputils-extension/notification": {
         "fetchNews": "false",
@@ -30,8 +33,12 @@ SETTINGS = {  # nothing that pops up, nothing that saves by itself
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
 
-# What Notebook 7.6.5 says by itself at its start, without any plugin installed (a race in its shortcut settings).
-ITS_OWN = ("Cannot read properties of undefined (reading 'schema')",)
+# What Jupyter complains of by itself, without any plugin installed.
+ITS_OWN = re.compile(
+    r"Cannot read properties of undefined \(reading 'schema'\)"  # Notebook 7.6.5 at its start: its shortcut settings
+    r"|.* status of 500 .*/api/kernels\?\d+",  # jupyter_server 2.21.1 asked for its kernels while one is starting
+    re.DOTALL,
+)
 
 # Both JupyterLab and Notebook 7 put the application on the window when they are told to.
 PANEL = "const app = window.jupyterapp; const panel = app.shell.currentWidget; const model = panel.content.model;"
@@ -103,6 +110,7 @@ class Server:
                 time.sleep(0.1)
             else:
                 return url
+        self.__exit__()
         raise RuntimeError(f"jupyter {self.kind} did not start:\n{self.log()[-3000:]}")
 
     def log(self) -> str:
@@ -123,7 +131,7 @@ class Server:
 
 
 class Desk:
-    """One person's browser at a server: what a test opens notebooks with.
+    """One person at a server: what a test opens notebooks with.
 
     Attributes
     ----------
@@ -131,10 +139,9 @@ class Desk:
         Where notebooks, pictures and clips of this test live; the kernels' working folder.
     """
 
-    def __init__(self, server: Server, browser: Browser, folder: Path) -> None:
+    def __init__(self, server: Server, context: BrowserContext, folder: Path) -> None:
         self.server, self.folder = server, folder
-        self._browser = browser
-        self._contexts: list[BrowserContext] = []
+        self._context = context
 
     def write(self, name: str, cells: Sequence[str]) -> Path:
         """A new notebook ``name`` in :attr:`folder` with these code cells."""
@@ -147,7 +154,7 @@ class Desk:
         return path
 
     def open(self, path: Path | str, *, theme: str = "light", width: int = 1100) -> NotebookPage:
-        """Open a notebook in a browser of its own and wait until its kernel is idle.
+        """Open a notebook in a window of its own and wait until its kernel is idle.
 
         Parameters
         ----------
@@ -157,19 +164,17 @@ class Desk:
         width : int
             Of the window, in pixels.
         """
-        full = (self.folder / path).resolve()
-        context = self._browser.new_context(viewport={"width": width, "height": 900})
-        self._contexts.append(context)
-        page = context.new_page()
-        opened = NotebookPage(page, full, self.server)
+        page = self._context.new_page()
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        opened = NotebookPage(page, (self.folder / path).resolve(), self.server)
         opened.load()
         opened.theme(theme)
         return opened
 
     def close(self) -> None:
         """Close every window and end the kernels."""
-        for context in self._contexts:
-            context.close()
+        for page in self._context.pages:
+            page.close()
         self.server.stop_kernels()
 
 
@@ -188,18 +193,22 @@ class NotebookPage:
     def __init__(self, page: Page, path: Path, server: Server) -> None:
         self.page, self.path, self.server = page, path, server
         self.complaints: list[str] = []
-        page.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
+        page.on("console", self._listen)
         page.on("pageerror", lambda error: self._complain(str(error)))
         page.set_default_timeout(60_000)
 
+    def _listen(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self._complain(f"{said.text} {said.location['url']}".strip())
+
     def _complain(self, text: str) -> None:
-        if text not in ITS_OWN:
+        if not ITS_OWN.fullmatch(text):
             self.complaints.append(text)
 
     def load(self) -> None:
         """Load the page (again) and wait until the notebook has its kernel."""
-        _, tree = APPS[self.server.kind]
-        self.page.goto(f"{self.server.url}{tree}/{quote(str(self.path.relative_to(self.server.root)))}")
+        _, address = APPS[self.server.kind]
+        self.page.goto(self.server.url + address.format(quote(str(self.path.relative_to(self.server.root)))))
         self.page.wait_for_function(
             """() => {
                 const panel = window.jupyterapp?.shell?.currentWidget;
@@ -296,7 +305,6 @@ class NotebookPage:
 
     def screenshot(self, path: Path, theme: str = "light", width: int = 1100) -> None:
         """Save a picture of the window."""
-        height = (self.page.viewport_size or {"height": 900})["height"]
-        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
         self.theme(theme)
         self.page.screenshot(path=path)
