@@ -283,8 +283,11 @@ def test_an_unknown_price_is_submitted_only_when_confirmed(desk):
     assert form.generate.disabled
     form.confirmed.value = True
     assert not form.generate.disabled
+    put(form, seed="7")
+    assert form.generate.disabled
     put(form, resolution="720P")
     assert form.confirmed.layout.display == "none"
+    assert not form.generate.disabled
 
 
 # Picture and seed

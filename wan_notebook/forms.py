@@ -93,8 +93,10 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self.fields = {info.name: field_for(info, start.get(info.name), self._changed) for info in infos}
         self.generate = Button(description="Generate", button_style="primary", layout=Layout(flex="0 0 auto"))
         self.generate.on_click(self._generate)
-        self.confirmed = Checkbox(description="The price is unknown: submit it all the same", indent=False)
-        self.confirmed.observe(lambda _: self._changed(), "value")
+        self.confirmed = Checkbox(
+            description="The price is unknown: submit it all the same", indent=False, layout=Layout(width="auto")
+        )
+        self.confirmed.observe(self._confirmed, "value")
         self.status = HTML(layout=Layout(flex="1 1 220px", min_width="0", margin="0"))
         self.remarks = HTML(layout=Layout(margin="0", width="auto"))
         self.rows = VBox(layout=Layout(width="100%"))
@@ -139,6 +141,11 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         return {name: value for name, value in said.items() if value is not None}
 
     def _changed(self) -> None:
+        with self._lock:
+            self.confirmed.value = False  # it was said of another request
+            self._refresh()
+
+    def _confirmed(self, _: object) -> None:
         with self._lock:
             self._refresh()
 
@@ -207,20 +214,20 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             if self._ready is None or self.generate.disabled or time.monotonic() - self._started < AGAIN_SECONDS:
                 return
             self._refresh()  # the key, a file: what the world says now
-            if self._ready is None:
+            if self._ready is None or self.generate.disabled:
                 return
             request, settings = self._ready
             self._started = time.monotonic()
             row = JobRow(f"Clip {len(self.jobs) + 1}")
-            start = partial(
-                cells.launch, request, name=None, settings=settings, yes=self.confirmed.value, watch=[row.show]
-            )
+            # yes: an unknown price was confirmed above the button, and a callback cannot ask.
+            start = partial(cells.launch, request, name=None, settings=settings, yes=True, watch=[row.show])
             try:
                 row.job = self._place(start)  # what a callback shows by itself lands in no cell
             except (WanError, OSError) as error:
                 said = " ".join(error.lines()) if isinstance(error, WanError) else str(error)
                 self.remarks.value = str(tag("div", said, style=f"border-left:3px solid {RED};padding-left:6px;{WRAP}"))
                 return
+            self.confirmed.value = False
             self.jobs.append(row.job)
             self.rows.children = [*self.rows.children, row][-ROWS:]
 
