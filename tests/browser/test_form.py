@@ -97,6 +97,7 @@ def test_a_form_is_filled_in_and_each_click_adds_a_card_to_its_own_cell(opened: 
     assert opened.complaints == []
 
 
+@pytest.mark.full
 def test_a_picture_of_this_computer_is_uploaded(opened: NotebookPage, photos: Path) -> None:
     page = opened.page
     with page.expect_file_chooser() as chooser:
@@ -105,6 +106,7 @@ def test_a_picture_of_this_computer_is_uploaded(opened: NotebookPage, photos: Pa
     page.get_by_text("coffee.png: 600 × 400 pixels").wait_for()
 
 
+@pytest.mark.full
 def test_the_keyboard_goes_through_the_fields_in_their_order_and_each_has_a_name(opened: NotebookPage) -> None:
     page = opened.page
     page.get_by_label("Model", exact=True).focus()
@@ -128,6 +130,7 @@ def test_the_keyboard_goes_through_the_fields_in_their_order_and_each_has_a_name
     assert names.index("Seed") > names.index("Negative prompt")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("model", ["wan2.6-i2v-flash", "wan2.5-i2v-preview"])
 def test_nothing_sticks_out_of_a_narrow_window(opened: NotebookPage, model: str) -> None:
     page = opened.page
