@@ -23,7 +23,8 @@ def update_of(request: I2VRequest, **changes) -> JobUpdate:
     item = prepare(request.image_facts)
     _, sent = encode(request, seed=5, media={"image": item})
     update = JobUpdate(
-        run_id="run-1", rev=3, name="cat", state=JobState.FOLLOWING, request=request, seed=5, region="singapore",
+        run_id="run-1", rev=3, name="cat", handle="cat", state=JobState.FOLLOWING, request=request, seed=5,
+        region="singapore",
         endpoint="https://dashscope-intl.aliyuncs.com/api/v1", simulated=False, created_at="2026-11-23T00:00:00.000Z",
         now=0.0, sent=sent, media=(item,),
     )  # fmt: skip
@@ -33,7 +34,8 @@ def update_of(request: I2VRequest, **changes) -> JobUpdate:
 def test_the_record_has_all_its_keys_from_the_first_moment():
     request = I2VRequest(prompt="A cat.", image=PHOTO)
     first = JobUpdate(
-        run_id="run-1", rev=0, name=None, state=JobState.WAITING, request=request, seed=5, region="singapore",
+        run_id="run-1", rev=0, name=None, handle="x", state=JobState.WAITING, request=request, seed=5,
+        region="singapore",
         endpoint="", simulated=False, created_at="", now=0.0,
     )  # fmt: skip
     later = update_of(request, task=Task("t-1", "RUNNING"))

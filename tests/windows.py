@@ -92,6 +92,7 @@ UPDATE = JobUpdate(
     run_id="run-1",
     rev=1,
     name="cat",
+    handle="cat",
     state=JobState.FOLLOWING,
     request=request(),
     seed=1788421,

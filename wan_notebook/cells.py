@@ -142,12 +142,15 @@ def launch(
     output_dir: str | Path | None = None,
     embed: bool | None = None,
     yes: bool = False,
+    variable: str | None = None,
     watch: Sequence[Callable[[JobUpdate], None]] = (),
 ) -> Job:
     """Start a job and show its card here; what the magic, the form and :func:`submit` have in common.
 
     Parameters
     ----------
+    variable : str, optional
+        The notebook's variable that will hold the job.
     watch : sequence of callable
         More observers of the job, told on the runner's thread.
     """
@@ -170,6 +173,7 @@ def launch(
         request,
         settings,
         name=name,
+        variable=variable,
         folder=folder,
         outputs=chosen if chosen.is_absolute() else folder / chosen,
         cell_id=cell_id,

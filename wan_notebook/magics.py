@@ -77,6 +77,7 @@ class VideoMagic:
         job = cells.launch(
             request,
             name=said.name,
+            variable=said.name,
             settings=Settings.resolve(region=said.region, preferences=frontend.preferences()),
             output_dir=said.output_dir,
             embed=said.embed,

@@ -150,7 +150,7 @@ def _steps(update: JobUpdate) -> Html:
 
 def _how_to(update: JobUpdate) -> Iterator[Html]:
     status = update.task.status if update.task else None
-    job = update.name or "job"
+    job = update.handle
     if status is TaskStatus.PENDING:
         yield tag("span", code(f"{job}.cancel()"), " stops it while it is PENDING")
     elif _service_word(update).upper() == TaskStatus.RUNNING:

@@ -70,6 +70,7 @@ class Session:
         settings: Settings,
         *,
         name: str | None = None,
+        variable: str | None = None,
         folder: Path,
         outputs: Path,
         cell_id: str | None = None,
@@ -80,6 +81,8 @@ class Session:
 
         Parameters
         ----------
+        variable : str, optional
+            The notebook's variable that will hold the job.
         folder, outputs : Path
             The notebook's folder, and where clips are kept.
         watch : callable
@@ -91,6 +94,7 @@ class Session:
             run_id=f"run-{secrets.token_hex(8)}",
             rev=0,
             name=name,
+            handle=variable or f"wan_notebook.jobs()[{len(self.jobs)}]",
             state=JobState.WAITING,
             request=request,
             seed=secrets.randbelow(SEEDS) if request.seed is None else request.seed,

@@ -206,6 +206,7 @@ class JobUpdate:
     run_id: str
     rev: int
     name: str | None
+    handle: str  # what the person writes to reach the job: a variable, or wan_notebook.jobs()[n]
     state: JobState
     request: I2VRequest
     seed: int
