@@ -33,6 +33,7 @@ CASES: dict[str, tuple[list[object], object, dict[str, Any] | None]] = {
     "the output is newer": ([A2], kept(A1), kept(A2)),
     "the metadata is newer": ([A1], kept(A3), None),
     "equal rev, another clock: the metadata stays": ([record("a", 2, elapsed=9)], kept(A2), None),
+    "equal rev beside a new run: the metadata's stays, too": ([record("a", 2, elapsed=9), B1], kept(A2), kept(A2, B1)),
     "cleared outputs leave the metadata": ([], kept(A3), None),
     "two runs in the order of their outputs": ([B1, A1], None, kept(B1, A1)),
     "a second run joins": ([A1, B1], kept(A1), kept(A1, B1)),

@@ -216,6 +216,7 @@ class NotebookPage:
                     && panel.sessionContext.session?.kernel?.status === "idle";
             }"""
         )
+        self.js("app.shell.collapseLeft();")
 
     def js(self, body: str, argument: object = None) -> Any:
         """Run JavaScript that may use ``app``, ``panel``, ``model`` (the notebook's) and ``argument``."""
@@ -302,6 +303,7 @@ class NotebookPage:
         if self.page.get_attribute("body", "data-jp-theme-name") != wanted:
             self.js('await app.commands.execute("apputils:change-theme", {theme: argument});', wanted)
             self.page.wait_for_selector(f'body[data-jp-theme-name="{wanted}"]', state="attached")
+            self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def screenshot(self, path: Path, theme: str = "light", width: int = 1100) -> None:
         """Save a picture of the window."""

@@ -322,15 +322,22 @@ def test_two_views_of_one_notebook_stamp_it_once(lab: Desk) -> None:
 
 
 @pytest.mark.full
-def test_the_plugin_is_heard_while_a_cell_keeps_the_kernel_busy(desk: Desk) -> None:
+def test_a_cell_that_is_running_is_not_disturbed(desk: Desk) -> None:
     busy = """begin("a")
 import time
-end = time.monotonic() + 20
-while not frontend.plugin_present() and time.monotonic() < end: time.sleep(0.05)
-print("heard", frontend.plugin_present())"""
+disturbed = []
+get_ipython().events.register("post_execute", lambda: disturbed.append(1))
+time.sleep(3)
+begin("b")
+time.sleep(3)
+print("disturbed", len(disturbed), "missing", frontend.plugin_missing())"""
     notebook = desk.open(desk.write("busy.ipynb", [LINE, busy]))
     notebook.run_all()
-    shows(notebook, 1, "heard True")
+    shows(notebook, 1, "disturbed 0 missing False")
+    answered(notebook)
+    subshells = "return (await panel.sessionContext.session.kernel.requestListSubshells({}).done).content.subshell_id;"
+    assert notebook.js(subshells) == []
+    assert notebook.complaints == []
 
 
 def give_outputs(path: Path, index: int, found: list[object]) -> None:

@@ -164,6 +164,9 @@
         if (!this.comm || this.comm.isDisposed) {
           this.forget();
           const comm = kernel.createComm(NAME);
+          // In a subshell our question would be heard in the middle of a cell, and IPython fires `post_execute` for it:
+          // matplotlib would show and close the figures that the cell is still drawing. It can wait.
+          comm.commsOverSubshells = "disabled";
           comm.onMsg = (message) => this.hear(message.content.data);
           comm.onClose = () => { // no such target: the extension is not loaded in this kernel (yet)
             if (this.comm !== comm) return;
