@@ -106,7 +106,8 @@ class Job:
         Returns
         -------
         bool
-            True if nothing will be billed for it; False if it was too late (the card says so).
+            True if nothing will be billed for it; False if it was too late, or the service has not answered within
+            20 s (the card says how it went).
         """
         return self._verbs.cancel(self)
 

@@ -93,10 +93,11 @@ class Runner:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def cancel(self, job: Job) -> bool:
-        """What :meth:`Job.cancel` does."""
-        if job.done() or threading.current_thread() is self._thread:
-            return job.cancelled()
-        return bool(self.run(self._cancel(job)).result(CANCEL_SECONDS))
+        """What :meth:`Job.cancel` does; where the service takes too long to answer, it goes on behind the scenes."""
+        if not job.done() and threading.current_thread() is not self._thread:
+            with contextlib.suppress(TimeoutError):
+                self.run(self._cancel(job)).result(CANCEL_SECONDS)
+        return job.cancelled()
 
     def close(self) -> None:
         """End the thread. Open tasks go on at the service; their ids are logged, so that nothing paid is lost."""
