@@ -30,8 +30,8 @@ MAX_COMMS = 16  # pages that went away without a word are forgotten, oldest firs
 TICK_SECONDS = 2.0  # between two pictures of one state: they only matter to cells that were moved or reloaded
 PATIENCE_SECONDS = 2.0
 PLUGIN_REMARK = (
-    "Recorded in the output only: JupyterLab's plugin did not answer. Install wan-notebook in the environment that "
-    "JupyterLab runs in, too, and reload the page."
+    "Recorded in the output only: the JupyterLab plugin did not answer. Install wan-notebook in the environment that "
+    "Jupyter itself runs in, too (python -m pip install wan-notebook), and reload the page."
 )
 
 log = logging.getLogger("wan_notebook")

@@ -60,6 +60,7 @@ def all_downloaded(notebook: NotebookPage, count: int) -> None:
     )
 
 
+@pytest.mark.full
 def test_a_form_is_filled_in_and_each_click_adds_a_card_to_its_own_cell(opened: NotebookPage) -> None:
     page = opened.page
     generate = page.get_by_role("button", name="Generate")

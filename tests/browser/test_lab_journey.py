@@ -75,6 +75,7 @@ def test_a_cell_becomes_a_playing_video_and_the_saved_notebook_holds_its_record(
     assert page.complaints == []
 
 
+@pytest.mark.full
 def test_a_mistake_is_one_box_without_a_traceback(lab, photos, pictures):
     page = _open(lab, photos, [LOAD, CAT.replace("--duration 3", "--duration 99").replace("chelsea", "chelse")])
     page.run_cell(0)

@@ -111,6 +111,7 @@ def test_the_rule_of_merging_is_the_same_in_javascript(browser: Browser) -> None
     assert dict(zip(CASES, found, strict=True)) == {name: expected for name, (_, _, expected) in CASES.items()}
 
 
+@pytest.mark.full
 def test_records_reach_the_metadata_of_their_cells_and_again_when_they_end_after_the_cell(lab: Desk) -> None:
     notebook = lab.open(lab.write("plain.ipynb", [PLAIN, 'begin("a"); begin("b")', 'begin("c")', "'no run here'"]))
     notebook.run_all()
@@ -331,12 +332,14 @@ time.sleep(3)
 begin("b")
 time.sleep(3)
 print("disturbed", len(disturbed), "missing", frontend.plugin_missing())"""
-    notebook = desk.open(desk.write("busy.ipynb", [LINE, busy]))
-    notebook.run_all()
+    threads = 'import threading; print("subshells", [t.name for t in threading.enumerate() if "subshell-" in t.name])'
+    notebook = desk.open(desk.write("busy.ipynb", [LINE, busy, threads]))
+    for index in (0, 1):
+        notebook.run_cell(index)
     shows(notebook, 1, "disturbed 0 missing False")
     answered(notebook)
-    subshells = "return (await panel.sessionContext.session.kernel.requestListSubshells({}).done).content.subshell_id;"
-    assert notebook.js(subshells) == []
+    notebook.run_cell(2)
+    shows(notebook, 2, "subshells []")
     assert notebook.complaints == []
 
 
