@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         WanError,
     )
     from wan_notebook.forms import form
-    from wan_notebook.jobs import Job
+    from wan_notebook.job import Job
     from wan_notebook.nesting import run
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
@@ -58,7 +58,7 @@ _HOMES = {
     "form": "forms",
     "run": "nesting",
     "I2VRequest": "request",
-    "Job": "jobs",
+    "Job": "job",
     "Task": "tasks",
     "TaskStatus": "tasks",
     "Usage": "tasks",

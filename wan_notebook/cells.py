@@ -18,7 +18,7 @@ from wan_notebook.session import session
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wan_notebook.jobs import Job
+    from wan_notebook.job import Job
     from wan_notebook.tasks import JobUpdate, VideoResult
 
 __all__ = ["agenerate", "generate", "jobs", "submit"]

@@ -5,6 +5,7 @@ Every call is made once. What may be asked again, and when, is decided by the ru
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -30,6 +31,7 @@ from wan_notebook.wire import (
     decode_error,
     decode_task,
     json_object,
+    seconds,
     task_id_checked,
     upload_form,
 )
@@ -49,7 +51,7 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_CLIP_BYTES, MAX_REDIRECTS = 1024 * 1024 * 1024, 5
 OK, REDIRECTS = 200, range(300, 400)
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-UNDECIDED = frozenset({500, 502, 504})  # the service may have accepted the task all the same
+UNDECIDED, OVERLOADED = frozenset({408, 499}), 503  # time-outs of a gateway: the task may have been accepted
 SIMULATOR_HEADER = re.compile(r"speed=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
 
 
@@ -96,7 +98,7 @@ class WanClient:
 
     def public_address(self) -> str:
         """The base URL as it may be recorded: without the workspace."""
-        return self.base_url.replace(self.workspace, "{workspace}") if self.workspace else self.base_url
+        return re.sub(r"//[^./]+(\.[a-z0-9-]+\.maas\.aliyuncs\.com)", r"//{workspace}\1", self.base_url)
 
     async def submit(self, body: Mapping[str, Any]) -> Task:
         """POST the body :func:`wan_notebook.wire.encode` made, once.
@@ -120,23 +122,24 @@ class WanClient:
             headers["X-DashScope-OssResourceResolve"] = "enable"
         timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS)
         try:
-            status, answer_headers, data = await self._call(
-                "POST", SUBMIT_PATH, headers=headers, content=_paced(pieces), timeout=timeout
-            )
+            async with asyncio.timeout(SUBMIT_SECONDS):
+                status, answer_headers, data = await self._call(
+                    "POST", SUBMIT_PATH, headers=headers, content=_paced(pieces), timeout=timeout
+                )
         except NEVER_LEFT as error:
             raise self._not_reached(error) from None
-        except httpx.HTTPError as error:
-            raise AmbiguousSubmitError(
-                f"the request was sent, but no answer came ({type(error).__name__}).", hint=AMBIGUOUS_HINT
-            ) from None
-        if status in UNDECIDED:
-            raise AmbiguousSubmitError(f"the service answered HTTP {status} instead of a task id.", hint=AMBIGUOUS_HINT)
-        if status != OK:
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise AmbiguousSubmitError(f"the request was sent, but no answer came ({type(error).__name__}).") from None
+        if 400 <= status < 500 and status not in UNDECIDED:  # noqa: PLR2004  a client error: it was not accepted
             raise self._refusal(status, answer_headers, data)
+        if status == OVERLOADED and (refusal := self._refusal(status, answer_headers, data)).code:
+            raise refusal
+        if not 200 <= status < 300:  # noqa: PLR2004
+            raise AmbiguousSubmitError(f"the service answered HTTP {status} instead of a task id.")
         try:
             return decode_task(json_object(data))
         except TransportError as error:
-            raise AmbiguousSubmitError(f"accepted, but {error.message}", hint=AMBIGUOUS_HINT) from None
+            raise AmbiguousSubmitError(f"accepted, but {error.message}") from None
 
     async def fetch(self, task_id: str) -> Task:
         """The task as the service sees it now."""
@@ -180,8 +183,8 @@ class WanClient:
         No Authorization header goes to the host of the clip. Redirects are followed to https only.
         """
 
-        def failed(reason: str) -> DownloadError:
-            return DownloadError(reason, url=url, task_id=task_id)
+        def failed(reason: str, *, passing: bool = False) -> DownloadError:
+            return DownloadError(reason, url=url, task_id=task_id, passing=passing)
 
         address = url
         for _ in range(MAX_REDIRECTS):
@@ -195,19 +198,21 @@ class WanClient:
                         address = urljoin(address, answer.headers["location"])
                         continue
                     if answer.status_code != OK:
-                        raise failed(f"the clip's address answered HTTP {answer.status_code}.")
+                        later = answer.status_code in (408, 429) or answer.status_code >= 500  # noqa: PLR2004
+                        raise failed(f"the clip's address answered HTTP {answer.status_code}.", passing=later)
                     return await _saved(answer, part, failed)
             except httpx.HTTPError as error:
-                raise failed(f"the download broke off ({type(error).__name__}).") from None
+                raise failed(f"the download broke off ({type(error).__name__}).", passing=True) from None
         raise failed("the clip's address redirects in a circle.")
 
     async def _asked(self, method: str, path: str) -> bytes:
         """The body of a 200 answer to a call that costs nothing."""
         try:
-            status, headers, data = await self._call(method, path)
+            async with asyncio.timeout(QUERY_SECONDS):
+                status, headers, data = await self._call(method, path)
         except NEVER_LEFT as error:
             raise self._not_reached(error) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise TransportError(f"no answer came ({type(error).__name__}).") from None
         if status != OK:
             raise self._refusal(status, headers, data)
@@ -234,7 +239,8 @@ class WanClient:
                     raise httpx.RemoteProtocolError("the answer does not end", request=answer.request)
             if self.loopback and (found := SIMULATOR_HEADER.fullmatch(answer.headers.get("x-wan-simulator", ""))):
                 self.simulator_speed = max(float(found[1]), 1e-3)
-            return answer.status_code, answer.headers, bytes(data)
+            # A service that repeats the key in its answer must not bring it into records and messages.
+            return answer.status_code, answer.headers, bytes(data).replace(self.key().encode(), b"sk-...")
 
     def _trusted(self, url: str) -> bool:
         try:
@@ -261,18 +267,8 @@ class WanClient:
         kind: type[ServiceError] = {401: AuthenticationError, 429: RateLimitError}.get(status, ServiceError)
         advice, error_may_pass = catalog().refusal(status, code, message)
         error = kind(said, status=status, code=code, request_id=request_id, hint=f"{advice} Nothing is billed.".strip())
-        error.may_pass, error.retry_after = error_may_pass, _seconds(headers.get("retry-after"))
+        error.may_pass, error.retry_after = error_may_pass, seconds(headers.get("retry-after"))
         return error
-
-
-AMBIGUOUS_HINT = (
-    "It may be running and will then be billed, so it is not sent again by itself. "
-    "Look at the task list of the console before you run the cell again."
-)
-
-
-def _seconds(value: str | None) -> float | None:
-    return float(value) if value and re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) else None
 
 
 async def _paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

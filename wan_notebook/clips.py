@@ -13,7 +13,7 @@ from wan_notebook.errors import ConfigurationError
 if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
 
-__all__ = ["keep_input", "reserve", "settle", "stem_for"]
+__all__ = ["check_folder", "keep_input", "reserve", "settle", "stem_for"]
 
 EXTENSIONS = {
     "image/jpeg": "jpg",
@@ -59,6 +59,23 @@ def reserve(folder: Path, stem: str) -> tuple[Path, Path]:
     except OSError as error:
         raise cannot_write(folder, error) from None
     raise ConfigurationError(f"{folder.name} holds 10,000 clips of this name.", hint="Choose another --output-dir.")
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that clips can be saved in ``folder``, before anything is paid for.
+
+    Raises
+    ------
+    ConfigurationError
+        They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{secrets.token_hex(8)}.part"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
 
 
 def settle(part: Path, final: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[Path]:
     Parameters
     ----------
     folder : Path
-        Made if missing; what an earlier demonstration left there is replaced.
+        Made if missing; nothing in it is deleted, and an earlier notebook is set aside.
     say : callable
         Takes one line of progress.
 
@@ -49,6 +50,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[Path]:
     except ImportError as error:
         raise _missing(error) from None
     notebook = nbformat.read(_prepared(folder), as_version=4)
+    before = set(folder.glob("wan_outputs/*.mp4"))
     with _surroundings() as environment, tempfile.TemporaryDirectory() as specs:
         manager = KernelManager(kernel_name="wan-demo")
         manager.kernel_spec_manager.kernel_dirs = [_own_kernel(Path(specs))]
@@ -56,6 +58,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[Path]:
             notebook,
             km=manager,
             timeout=CELL_SECONDS,
+            extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": str(folder)}},
             on_cell_execute=_announcer(notebook, say),
         )
@@ -70,7 +73,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[Path]:
     nbformat.write(notebook, executed)
     body, _ = HTMLExporter().from_notebook_node(notebook)
     page.write_text(body, encoding="utf-8")
-    return [executed, page, *sorted((folder / "wan_outputs").glob("*.mp4"))]
+    return [executed, page, *sorted(set(folder.glob("wan_outputs/*.mp4")) - before)]
 
 
 def open_in_lab(folder: Path) -> int:
@@ -88,15 +91,26 @@ def _prepared(folder: Path) -> Path:
     source = next((f for f in _homes() if (f / QUICKSTART).is_file()), None)
     if source is None:
         raise ConfigurationError("the quickstart notebook is not part of this installation.")
+    if folder.resolve() == source.resolve():
+        raise ConfigurationError("the demonstration cannot be written over its own source; choose another --output.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in ("images", "wan_outputs"):
-            shutil.rmtree(folder / left, ignore_errors=True)
-        shutil.copytree(source / "images", folder / "images")
+        for picture in sorted((source / "images").iterdir()):
+            (folder / "images").mkdir(exist_ok=True)
+            if not (folder / "images" / picture.name).exists():  # what is there may be somebody's own
+                shutil.copy(picture, folder / "images" / picture.name)
+        _set_aside(folder / QUICKSTART)
         shutil.copy(source / QUICKSTART, folder / QUICKSTART)
     except OSError as error:
         raise ConfigurationError(f"the folder {folder} cannot be written ({error.strerror}).") from None
     return folder / QUICKSTART
+
+
+def _set_aside(path: Path) -> None:
+    """Keep an earlier notebook under another name: it may have been used for something real since."""
+    if path.exists():
+        free = next(n for n in itertools.count(1) if not path.with_name(f"{path.stem}-{n}{path.suffix}").exists())
+        path.rename(path.with_name(f"{path.stem}-{free}{path.suffix}"))
 
 
 def _homes() -> list[Path]:

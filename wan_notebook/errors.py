@@ -161,6 +161,13 @@ class AmbiguousSubmitError(TransportError):
     It is never resent by itself.
     """
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        fallback = (
+            "It may be running and will then be billed, so it is not sent again by itself. "
+            "Look at the task list of the console before you run the cell again."
+        )
+        super().__init__(message, hint=hint or fallback)
+
 
 class ServiceError(WanError):
     """The service answered and said no.
@@ -244,10 +251,11 @@ class DownloadError(WanError):
     task_id : str
     """
 
-    def __init__(self, message: str, *, url: str, task_id: str, hint: str = "") -> None:
+    def __init__(self, message: str, *, url: str, task_id: str, hint: str = "", passing: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.url = url
         self.task_id = task_id
+        self.passing = passing  # a fault of the network that may mend itself
 
 
 class JobTimeoutError(WanError, TimeoutError):

@@ -28,7 +28,7 @@ from wan_notebook.request import I2VRequest, UnknownModelWarning, parameters
 from wan_notebook.session import session
 
 if TYPE_CHECKING:
-    from wan_notebook.jobs import Job
+    from wan_notebook.job import Job
     from wan_notebook.tasks import Cost
 
 __all__ = ["Form", "form"]

@@ -12,7 +12,7 @@ from wan_notebook.markup import WRAP, tag
 from wan_notebook.tasks import JobState, TaskStatus
 
 if TYPE_CHECKING:
-    from wan_notebook.jobs import Job
+    from wan_notebook.job import Job
     from wan_notebook.tasks import JobUpdate
 
 __all__ = ["JobRow"]

@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wan_notebook import polling
-from wan_notebook.clips import keep_input, reserve, settle
+from wan_notebook.clips import check_folder, keep_input, reserve, settle
 from wan_notebook.errors import (
     DownloadError,
     ServiceError,
@@ -40,9 +39,12 @@ if TYPE_CHECKING:
 __all__ = ["Life", "Plan"]
 
 SUBMIT_TRIES = 12  # answered "too many requests": each try waits longer, about ten minutes in all
-DOWNLOAD_TRIES = 5
+DOWNLOAD_TRIES = 5  # of what looks like an end: no space, no video, an address that says no
+MAX_WAIT_SECONDS = 600.0
 TASK_LIFE_SECONDS = 24 * 3600  # API reference of 2026-05-22: task and clip are kept 24 h
+ASKED_TO_WAIT = "the service asks to wait (too many requests at once); nothing is billed yet"
 TROUBLE = "network trouble, the task is still yours"
+SAFE = "the clip is finished and safe at the service for 24 h; the download is tried again"
 TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
 
 
@@ -97,6 +99,7 @@ class Life:
         """
         update = self._picture()
         request = update.request
+        await asyncio.to_thread(check_folder, self._plan.outputs)
         item = await asyncio.to_thread(prepare, request.image_facts, max_bytes=request.spec.image.bytes)
         kept = await asyncio.to_thread(keep_input, self._plan.outputs, item)
         media = {"image": item}
@@ -123,10 +126,10 @@ class Life:
             await client.cancel(task.task_id)
         except ServiceError as error:
             late = error.code == "UnsupportedOperation"
-            self._note(TOO_LATE if late else f"cancel was refused: {error.message}")
+            self.note(TOO_LATE if late else f"cancel was refused: {error.message}")
             return False
         except TransportError as error:
-            self._note(f"cancel may not have arrived: {error.message}")
+            self.note(f"cancel may not have arrived: {error.message}")
             return False
         finally:
             self._look.set()
@@ -143,12 +146,13 @@ class Life:
                 if not error.may_pass or attempt == SUBMIT_TRIES - 1:
                     raise
                 wait = min(2.0 * 2**attempt, 90.0) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
-                wait = max(wait, error.retry_after or 0.0) / (client.simulator_speed or 1.0)
-                self._note("the service asks to wait: too many requests at once; not billed, tried again")
+                wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS)) / (client.simulator_speed or 1.0)
+                self.note(f"{ASKED_TO_WAIT}; tried again in {wait:.0f} s", instead_of=ASKED_TO_WAIT)
                 self._tell(state=JobState.WAITING)
                 await asyncio.sleep(max(wait, polling.FLOOR_SECONDS))
                 self._tell(state=JobState.SUBMITTING)
             else:
+                self.unnote(ASKED_TO_WAIT)
                 self._tell(
                     state=JobState.FOLLOWING,
                     task=task,
@@ -181,34 +185,39 @@ class Life:
             except (TransportError, ServiceError) as error:
                 failures += 1
                 retry_after = error.retry_after if isinstance(error, ServiceError) else None
-                self._note(f"{TROUBLE} ({error.message})", instead_of=TROUBLE)
+                self.note(f"{TROUBLE} ({error.message})", instead_of=TROUBLE)
                 if elapsed > TASK_LIFE_SECONDS:
                     raise _lost_sight(task) from None
                 continue
             polls, failures = polls + 1, 0
-            self._unnote(TROUBLE)
-            found = _merged(task, found)
+            self.unnote(TROUBLE)
+            found = task.then(found)
             if found != task:
                 task = found
-                self._tell(task=task, **_clocks(task))
+                queued, ran = task.clocks()
+                self._tell(task=task, queue_seconds=queued, run_seconds=ran)
         return task
 
     async def _deliver(self, client: WanClient, task: Task) -> Clip:
         if task.status is not TaskStatus.SUCCEEDED:
             raise _ended_without_clip(task)
         self._tell(state=JobState.DOWNLOADING, cost=self._plan.price(task.usage))
-        for attempt in range(DOWNLOAD_TRIES):
+        loop = asyncio.get_running_loop()
+        begun, refused, tries = loop.time(), 0, 0
+        while True:
             try:
                 return await self._download(client, task)
-            except DownloadError:
-                if attempt == DOWNLOAD_TRIES - 1:
+            except DownloadError as error:
+                speed, tries = client.simulator_speed or 1.0, tries + 1
+                refused += not error.passing
+                if refused == DOWNLOAD_TRIES or (loop.time() - begun) * speed > TASK_LIFE_SECONDS:
                     raise
-                await asyncio.sleep(max(2.0**attempt / (client.simulator_speed or 1.0), polling.FLOOR_SECONDS))
-                try:  # the address may have run out: the task knows a fresh one for 24 h
-                    task = _merged(task, await client.fetch(task.task_id))
-                except (TransportError, ServiceError):
-                    continue
-        raise AssertionError("the last attempt returns or raises")
+                if error.passing:
+                    self.note(f"{SAFE} ({error.message})", instead_of=SAFE)
+                await asyncio.sleep(max(min(2.0**tries, 60.0) / speed, polling.FLOOR_SECONDS))
+                with contextlib.suppress(TransportError, ServiceError):
+                    # the address may have run out: the task knows a fresh one for 24 h
+                    task = task.then(await client.fetch(task.task_id))
 
     async def _download(self, client: WanClient, task: Task) -> Clip:
         if task.video_url is None:
@@ -227,43 +236,20 @@ class Life:
                 raise
             reason = error.message if isinstance(error, WanError) else f"it cannot be saved ({error.strerror})."
             raise DownloadError(reason, url=task.video_url, task_id=task.task_id) from None
+        self.unnote(SAFE)
         return replace(clip, path=final)
 
-    def _note(self, text: str, *, instead_of: str = "") -> None:
+    def note(self, text: str, *, instead_of: str = "") -> None:
+        """Put a remark on the card, in place of those that begin with ``instead_of``."""
         notes = tuple(n for n in self._picture().notes if n != text and not (instead_of and n.startswith(instead_of)))
         if self._picture().notes != (*notes, text):
             self._tell(notes=(*notes, text))
 
-    def _unnote(self, beginning: str) -> None:
+    def unnote(self, beginning: str) -> None:
+        """Take remarks off the card again."""
         notes = tuple(note for note in self._picture().notes if not note.startswith(beginning))
         if notes != self._picture().notes:
             self._tell(notes=notes)
-
-
-def _merged(old: Task, new: Task) -> Task:
-    """``new``, keeping what the service said before and left out now; the submit's request id stays."""
-    kept: dict[str, Any] = {
-        name: getattr(old, name)
-        for name in ("submit_time", "scheduled_time", "end_time", "video_url", "orig_prompt", "actual_prompt", "usage")
-        if getattr(new, name) is None
-    }
-    return replace(new, request_id=old.request_id, task_id=old.task_id, **kept)
-
-
-def _clocks(task: Task) -> dict[str, float | None]:
-    """Queue and run time by the service's own clock (differences only: its zone is not documented)."""
-    submit, scheduled, end = (_instant(t) for t in (task.submit_time, task.scheduled_time, task.end_time))
-    return {
-        "queue_seconds": (scheduled - submit).total_seconds() if submit and scheduled else None,
-        "run_seconds": (end - scheduled).total_seconds() if scheduled and end else None,
-    }
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None) if text else None
-    except ValueError:
-        return None
 
 
 def _ended_without_clip(task: Task) -> WanError:

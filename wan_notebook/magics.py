@@ -93,7 +93,7 @@ class VideoMagic:
 
     def _name_problem(self, said: Line) -> Any:
         from wan_notebook.errors import Problem
-        from wan_notebook.jobs import Job
+        from wan_notebook.job import Job
 
         name = said.name
         if name is None:

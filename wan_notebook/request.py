@@ -211,7 +211,7 @@ class I2VRequest(BaseModel):
         for name in type(self).model_fields:
             if name in self.given:
                 value = getattr(self, name)
-                yield name, shown(value) if name == "image" else value
+                yield name, shown(value) if name in ("image", "audio_url") else value
 
 
 def region_problems(request: I2VRequest, region_name: str) -> list[Problem]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     DownloadError,
+    InvalidRequestError,
     TaskCanceledError,
     TaskExpiredError,
     TaskFailedError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import Callable, Coroutine
 
-    from wan_notebook.jobs import Job
+    from wan_notebook.job import Job
     from wan_notebook.lifecycle import Plan
     from wan_notebook.tasks import Clip, JobUpdate
 
@@ -40,6 +41,7 @@ TICK_SECONDS = 1.0  # the clock on the card
 MESSAGES_A_SECOND = 4  # in all, however many jobs run
 CANCEL_SECONDS = 20.0
 CLOSE_SECONDS = 3.0
+CANCEL_LATER = "cancel is asked for: it goes out as soon as the service has answered the submit"
 
 log = logging.getLogger("wan_notebook")
 
@@ -106,9 +108,6 @@ class Runner:
         if loop is None or thread is None:
             return
         atexit.unregister(self.close)
-        for job, _, _ in list(self._open.values()):
-            if job.task_id:
-                log.warning("task %s goes on at the service (%s) and will be billed", job.task_id, job.update.region)
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(loop.stop)
         thread.join(CLOSE_SECONDS)
@@ -149,6 +148,9 @@ class Runner:
         except WanError as error:
             self._end_badly(job, error)
         except Exception as error:
+            if isinstance(error, RuntimeError) and "shutdown" in str(error):
+                self._end_early(job)  # the interpreter is ending and starts no more threads
+                return
             log.exception("job %s (task %s) broke", job.run_id, job.task_id)
             what = f"something unforeseen broke ({type(error).__name__}: {error})."
             self._end_badly(job, WanError(what, hint=_fate(job)))
@@ -188,7 +190,10 @@ class Runner:
             state = JobState.DETACHED if job.task_id else JobState.REFUSED
         if isinstance(error, DownloadError) and not error.hint:
             error.hint = f"It was made and is billed; task {error.task_id} knows its address for 24 h."
-        self._advance(job, state=state, error=error.message, hint=error.hint, ended=True)
+        what = error.message
+        if isinstance(error, InvalidRequestError):
+            what = "; ".join(map(str, error.problems))
+        self._advance(job, state=state, error=what, hint=error.hint, ended=True)
         job.finish(error)
 
     def _end_early(self, job: Job) -> None:
@@ -199,15 +204,21 @@ class Runner:
             error = AmbiguousSubmitError("the process ended before the submit was answered.", hint=_fate(job))
         else:
             error = WanError("this process no longer follows the task.", hint=_fate(job))
+        if job.state is not JobState.WAITING or self._loop is None or not threading.main_thread().is_alive():
+            log.warning("%s: %s", job.update.name or job.run_id, error)  # nobody will see a card any more
         self._end_badly(job, error)
 
     async def _cancel(self, job: Job) -> bool:
+        known = self._open.get(job.run_id)
+        if known is not None and job.state is JobState.SUBMITTING:
+            known[2].note(CANCEL_LATER)
         while job.state is JobState.SUBMITTING:  # noqa: ASYNC110  its answer decides what there is to cancel
             await asyncio.sleep(0.05)
         known = self._open.get(job.run_id)
         if known is None:
             return job.cancelled()
         _, task, life = known
+        life.unnote(CANCEL_LATER)
         if job.state is JobState.WAITING:
             task.cancel()
             await asyncio.wait([task])

@@ -16,7 +16,7 @@ from wan_notebook.client import WanClient, open_http
 from wan_notebook.clips import stem_for
 from wan_notebook.config import SIMULATOR, home, is_loopback
 from wan_notebook.errors import ConfigurationError, InvalidRequestError
-from wan_notebook.jobs import Job, Verbs
+from wan_notebook.job import Job, Verbs
 from wan_notebook.lifecycle import Plan
 from wan_notebook.provenance import MIME, build_record
 from wan_notebook.request import region_problems

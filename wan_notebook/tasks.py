@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping  # noqa: TC003  dataclass fields are resolved at run time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal  # noqa: TC003
 from enum import StrEnum
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"]
 
 
+KEPT = ("submit_time", "scheduled_time", "end_time", "video_url", "orig_prompt", "actual_prompt", "usage")
 Jpeg = bytes  # in classes that have a field called ``bytes``
 
 
@@ -106,6 +107,23 @@ class Task:
         word = self.task_status.strip().upper()
         return TaskStatus(word) if word in TaskStatus.__members__ else TaskStatus.RUNNING
 
+    def then(self, new: Task) -> Task:
+        """``new``, keeping what the service said before and leaves out now; the submit's request id stays."""
+        kept: dict[str, Any] = {name: getattr(self, name) for name in KEPT if getattr(new, name) is None}
+        return replace(new, request_id=self.request_id, task_id=self.task_id, **kept)
+
+    def clocks(self) -> tuple[float | None, float | None]:
+        """Seconds in the queue and running, by the service's own clock (differences only: its zone is not documented).
+
+        >>> Task("a", "RUNNING", submit_time="2026-01-22 23:24:46.500", scheduled_time="2026-01-22 23:24:47").clocks()
+        (0.5, None)
+        """
+        submit, scheduled, end = (_instant(t) for t in (self.submit_time, self.scheduled_time, self.end_time))
+        return (
+            (scheduled - submit).total_seconds() if submit and scheduled else None,
+            (end - scheduled).total_seconds() if scheduled and end else None,
+        )
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -176,13 +194,16 @@ class VideoResult:
     """
 
     path: Path
-    url: str
+    url: str = field(repr=False)
     usage: Usage | None
     cost: Cost | None
     clip: Clip
-    task: Task
+    task: Task = field(repr=False)
     record: dict[str, Any] = field(repr=False)
     show: Callable[[VideoResult], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return str(self.path)
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -235,6 +256,13 @@ class JobUpdate:
     def stamp(self) -> str:
         """``now`` as ISO-8601 in UTC."""
         return iso_utc(self.now)
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None) if text else None
+    except ValueError:
+        return None
 
 
 def iso_utc(seconds: float) -> str:

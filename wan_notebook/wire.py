@@ -19,6 +19,7 @@ from wan_notebook.addresses import public_url
 from wan_notebook.errors import TransportError
 from wan_notebook.request import parameters
 from wan_notebook.tasks import Task, Usage
+from wan_notebook.wording import redacted
 
 if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
@@ -32,6 +33,7 @@ __all__ = [
     "decode_task",
     "encode",
     "json_object",
+    "seconds",
     "task_id_checked",
     "upload_form",
 ]
@@ -41,6 +43,7 @@ SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
 PARTS = ("input", "parameters")
 EXPLICIT = frozenset({"resolution", "duration", "audio", "seed"})
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+MAX_RECORDED_URL = 500
 CHUNK = 3 * 64 * 1024
 
 
@@ -76,15 +79,19 @@ def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) ->
         if value is None or value == "":
             continue
         body[info.where][info.wire_name] = value
-        shown[info.where][info.wire_name] = value
+        shown[info.where][info.wire_name] = _address(value) if info.kind == "address" else value
     return body, shown
 
 
 def _described(item: SentMedia) -> dict[str, Any]:
-    described = {"sha256": item.sha256, "bytes": item.bytes or None, "mime": item.mime, "how": item.how}
     if item.how == "url" and item.url:
-        described["url"] = public_url(item.url)
-    return described
+        return _address(item.url)
+    return {"sha256": item.sha256, "bytes": item.bytes, "mime": item.mime, "how": item.how}
+
+
+def _address(url: str) -> dict[str, Any]:
+    """A medium the service fetches by itself: nothing is known of its bytes, and its query is nobody's business."""
+    return {"sha256": None, "bytes": None, "mime": None, "how": "url", "url": public_url(url)[:MAX_RECORDED_URL]}
 
 
 def chunks(body: Mapping[str, Any]) -> tuple[int, Iterator[bytes]]:
@@ -226,6 +233,11 @@ def decode_error(answer: Mapping[str, Any]) -> tuple[str | None, str | None, str
     )
 
 
+def seconds(header: str | None) -> float | None:
+    """A ``Retry-After`` in seconds; the form with a date is not used by the service."""
+    return float(header) if header and re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", header) else None
+
+
 def _usage(usage: Mapping[str, Any]) -> Usage:
     # The 2.1 family calls the billed seconds video_duration; from 2.2 on the name is duration.
     duration = _number(usage.get("duration"))
@@ -254,7 +266,7 @@ def _number(value: object) -> float | None:
 
 
 def _text(value: object, most: int = 8000) -> str | None:
-    return value[:most] if isinstance(value, str) and value else None
+    return redacted(value)[:most] if isinstance(value, str) and value else None
 
 
 def _url(value: object) -> str | None:
