@@ -145,3 +145,15 @@ def test_the_simulator_says_when_it_is_ready_and_ends_when_interrupted(tmp_path)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=15)
+
+
+def test_a_second_demonstration_deletes_nothing(demonstration):
+    folder, _, _ = demonstration
+    (folder / "images" / "mine.png").write_bytes(b"mine")
+    (folder / "wan_outputs" / "paid.mp4").write_bytes(b"paid")
+    changed = (folder / "quickstart.ipynb").read_bytes()
+    done = subprocess.run([SCRIPT, "demo"], cwd=folder.parent, capture_output=True, text=True, timeout=200, check=True)
+    assert (folder / "images" / "mine.png").read_bytes() == b"mine"
+    assert (folder / "wan_outputs" / "paid.mp4").read_bytes() == b"paid"
+    assert "paid.mp4" not in done.stdout
+    assert (folder / "quickstart-1.ipynb").read_bytes() == changed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -290,3 +292,97 @@ def test_a_job_canceled_before_it_was_sent_costs_nothing(server, tmp_path):
     with pytest.raises(wan.TaskCanceledError, match="before it was sent"):
         job.result(1)
     assert job.task_id is None
+
+
+@pytest.mark.parametrize("status", [201, 302, 408, 499, 520, 503])
+def test_an_answer_that_is_no_refusal_never_says_that_nothing_is_billed(server, tmp_path, status):
+    server.on("POST", SUBMIT, Answer(status, b"<html>"))
+    with pytest.raises(wan.AmbiguousSubmitError) as caught:
+        submit(server, tmp_path).result(30)
+    assert "Nothing is billed" not in caught.value.hint
+    assert server.count("POST") == 1
+
+
+def test_jobs_lists_the_jobs_every_time_it_is_asked_by_the_words_of_a_card(server, tmp_path):
+    server.on("POST", SUBMIT, Answer(400, {"code": "InvalidParameter", "message": "no"}))
+    job = submit(server, tmp_path)
+    job.wait(30)
+    assert wan.jobs()[-1] is job
+    assert wan.jobs()[-1] is eval(job.update.handle, {"wan_notebook": wan})  # noqa: S307  what the card tells people to write
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_paid(server, tmp_path):
+    (tmp_path / "clips").write_text("a file, not a folder")
+    with pytest.raises(wan.ConfigurationError, match="cannot be written"):
+        submit(server, tmp_path, image=f"{server.root}/cat.png").result(30)
+    assert server.count("POST") == 0
+
+
+def test_a_problem_found_in_the_background_is_told_on_the_card(server, tmp_path):
+    whole = (Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[:60_000])
+    job = submit(server, tmp_path, image=tmp_path / "cut.png", audio=True)
+    assert isinstance(job.exception(30), wan.InvalidRequestError)
+    assert "cut.png" in job.update.error
+    assert job.update.error in "".join(job._repr_mimebundle_()["text/plain"]) or "cut.png" in job.record["error"]
+    assert server.count("POST") == 0
+
+
+def test_a_key_that_the_service_repeats_is_not_shown(server, tmp_path):
+    server.on("POST", SUBMIT, Answer(401, {"code": "InvalidApiKey", "message": f"Incorrect API key provided: {KEY}"}))
+    job = submit(server, tmp_path)
+    error = job.exception(30)
+    assert KEY not in repr((error.args, error.lines(), job.update, job.record))
+
+
+def test_neither_query_nor_password_of_an_audio_address_is_recorded(server, tmp_path):
+    server.on("POST", SUBMIT, Answer(400, {"code": "InvalidParameter", "message": "no"}))
+    url = "https://me:pw@example.com/verse.mp3?Signature=AUDIOSECRET"
+    job = submit(server, tmp_path, audio=True, audio_url=url)
+    job.wait(30)
+    assert server.asked[-1].json["input"]["audio_url"] == url
+    assert "AUDIOSECRET" not in repr((job.record, job.request))
+    assert "me:pw" not in repr((job.record, job.request))
+
+
+def test_a_download_is_tried_again_for_as_long_as_the_network_is_the_trouble(server, tmp_path, clip):
+    server.on("POST", SUBMIT, Answer(body=PENDING, headers=FAST))
+    server.on("GET", "/tasks/task-1", succeeded(server))
+    server.on("GET", "/clip.mp4", *[Answer(drop=True)] * 5, *[Answer(503)] * 3, Answer(body=clip))
+    job = submit(server, tmp_path)
+    assert job.result(60).path.read_bytes() == clip
+    assert job.update.notes == ()
+
+
+@pytest.mark.parametrize("wrong", [{"name": 5}, {"region": 5}, {"yes": "no"}, {"output_dir": 5}, {"workspace": b"w"}])
+def test_arguments_of_a_wrong_type_are_refused_before_anything_is_sent(server, tmp_path, wrong):
+    photo = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
+    given = {"prompt": "A cat.", "image": photo, "base_url": server.base_url, "api_key": KEY, **wrong}
+    with pytest.raises(wan.InvalidRequestError, match="wrong type"):
+        wan.submit(**given)
+    with pytest.raises(wan.InvalidRequestError, match="no I2VRequest"):
+        wan.submit("a prompt")
+    with pytest.raises(wan.InvalidRequestError, match="timeout"):
+        wan.generate(prompt="A cat.", image=photo, timeout="x")
+    assert server.asked == []
+
+
+def test_a_script_that_ends_says_what_becomes_of_its_jobs(server, tmp_path):
+    server.on("POST", SUBMIT, Answer(body=PENDING, headers={"X-Wan-Simulator": "speed=1"}))
+    photo = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
+    code = (
+        "import time, wan_notebook as wan\n"
+        f"job = wan.submit(prompt='A cat.', image={str(photo)!r}, base_url={server.base_url!r}, api_key={KEY!r})\n"
+        "while job.task_id is None: time.sleep(0.01)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "Task task-1 goes on at the service and will be billed when it succeeds." in done.stderr
+    assert "Traceback" not in done.stderr
+    several = code.replace("while job.task_id is None: time.sleep(0.01)\n", "") * 4
+    done = subprocess.run(
+        [sys.executable, "-c", several], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook import frontend, pricing, rendering, spending
-from wan_notebook.config import OUTPUTS, Settings
+from wan_notebook.config import OUTPUTS, SIMULATOR, Settings
+from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.request import I2VRequest
 from wan_notebook.session import session
+from wan_notebook.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +83,16 @@ def submit(
     --------
     >>> job = submit(prompt="The cat turns its head.", image="cat.png", region="simulator")  # doctest: +SKIP
     """
+    _check_types(
+        name=(name, str),
+        region=(region, str),
+        api_key=("…" if isinstance(api_key, str) else api_key, str),
+        base_url=(base_url, str),
+        workspace=(workspace, str),
+        output_dir=(output_dir, (str, Path)),
+        embed=(embed, bool),
+        yes=(yes, bool),
+    )
     job = launch(
         _requested(request, parameters),
         name=name,
@@ -114,6 +126,7 @@ def generate(request: I2VRequest | None = None, /, *, timeout: float | None = No
     WanError
         As :func:`submit` and :meth:`Job.result`.
     """
+    _check_types(timeout=(timeout, (int, float)))
     return replace(submit(request, **parameters).result(timeout), show=show_once)
 
 
@@ -156,8 +169,9 @@ def launch(
     """
     hall = session()
     hall.front_end = frontend.front_end()
-    _, cost = hall.check(request, settings)
-    spending.allow(cost, yes=yes, ask=frontend.ask)
+    region, cost = hall.check(request, settings)
+    if region != SIMULATOR:  # nothing is billed there
+        spending.allow(cost, yes=yes, ask=frontend.ask)
     folder = frontend.notebook_folder()
     preferences = frontend.preferences()
     chosen = Path(output_dir or preferences.get("output_dir") or OUTPUTS).expanduser()
@@ -167,7 +181,6 @@ def launch(
         _goes_on(job, number)
         for number, job in enumerate(hall.jobs)
         if cell_id == job.update.cell_id and execution != _executions.get(job.run_id) and job.running() and cell_id
-        if job.request != request
     ]
     job = hall.submit(
         request,
@@ -179,6 +192,7 @@ def launch(
         cell_id=cell_id,
         notes=earlier,
         watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],
+        show=_shown_again,
     )
     _executions[job.run_id] = execution
     return job
@@ -214,14 +228,44 @@ def _card(job: Job, embed_limit: int) -> list[Callable[[JobUpdate], None]]:
     return [show]
 
 
+def _shown_again(update: JobUpdate) -> dict[str, Any]:
+    """What a job shows of itself: its card as it stands, or one line in the very cell that shows it live."""
+    execution = _executions.get(update.run_id)
+    if execution and execution == frontend.execution():
+        return {"text/plain": f"<Job {update.handle}: its card is above>"}
+    return rendering.bundle(update)
+
+
 def _goes_on(job: Job, number: int) -> str:
-    what = f"the earlier job of this cell (task {job.task_id or 'not submitted yet'}) goes on and will be billed"
+    what = f"an earlier job of this cell (task {job.task_id or 'not submitted yet'}) went on when this one was started"
+    if not job.update.simulated:
+        what += ", and is billed"
     if job.task is not None and job.status != "PENDING":
         return what
-    return f"{what}; wan_notebook.jobs()[{number}].cancel() still stops it while it is PENDING"
+    return f"{what}; wan_notebook.jobs()[{number}].cancel() stops it while it is PENDING"
+
+
+def _check_types(**given: tuple[object, type | tuple[type, ...]]) -> None:
+    """Refuse wrong types of our own arguments before anything is sent; the request checks its own."""
+    problems = [
+        Problem(
+            name, shown(value), "it is of the wrong type", f"{' or '.join(k.__name__ for k in _kinds(kind))}, or None"
+        )
+        for name, (value, kind) in given.items()
+        if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool))
+    ]
+    if problems:
+        raise InvalidRequestError(problems)
+
+
+def _kinds(kind: type | tuple[type, ...]) -> tuple[type, ...]:
+    return kind if isinstance(kind, tuple) else (kind,)
 
 
 def _requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequest:
+    if request is not None and not isinstance(request, I2VRequest):
+        fix = "Write prompt=…, image=… with their names."
+        raise InvalidRequestError([Problem("request", shown(request), "it is no I2VRequest", fix=fix)])
     if request is None:
         return I2VRequest(**parameters)
     return request.replace(**parameters) if parameters else request

@@ -47,7 +47,10 @@ def simulator(port: int, speed: float, ready_file: Path | None) -> None:
         raise click.ClickException(
             f'the simulator needs {error.name}: python -m pip install "wan-notebook[simulator]"'
         ) from None
-    serve(port=port, speed=speed, ready_file=ready_file, announce=click.echo)
+    try:
+        serve(port=port, speed=speed, ready_file=ready_file, announce=click.echo)
+    except OSError as error:
+        raise click.ClickException(f"the simulator cannot start: {error}") from None
 
 
 @cli.command()

@@ -168,6 +168,11 @@ class Settings:
             # The simulator never sees the real key, and no base URL of the environment turns it into the service.
             key = Secret(api_key) if api_key else Secret("sk-simulator-local")
             return cls(SIMULATOR, None, key, "the simulator's own", None)
+        if region.lower() == SIMULATOR and not is_loopback(base_url or ""):
+            raise ConfigurationError(
+                "the simulator runs on this machine only, and that base URL is elsewhere.",
+                hint="Leave base_url out, or choose the region it belongs to. Nothing was sent and nothing is billed.",
+            )
         base_url = base_url or preferences.get("base_url") or environ.get("DASHSCOPE_HTTP_BASE_URL") or None
         workspace = workspace or preferences.get("workspace") or environ.get("DASHSCOPE_WORKSPACE_ID") or None
         if workspace and not WORKSPACE_PATTERN.fullmatch(workspace):

@@ -90,7 +90,7 @@ class Display:
         if shell() is None:
             return cls(lambda _: None, tick_seconds=0.0)
         if kernel() is None:
-            display = cls(_print_line, tick_seconds=float("inf"))
+            display = cls(_Lines().show, tick_seconds=float("inf"))
             display.update(bundle)
             return display
         from IPython.display import publish_display_data
@@ -172,8 +172,17 @@ def _cell_ends(_result: object) -> None:
         sys.stdout.write("Interrupted: no longer waiting. What was submitted goes on.\n")
 
 
-def _print_line(bundle: dict[str, Any]) -> None:
-    sys.stdout.write(f"{bundle.get('text/plain', '')}\n")
+class _Lines:
+    """A terminal: one line for each new state, none twice."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def show(self, bundle: dict[str, Any]) -> None:
+        line = str(bundle.get("text/plain", ""))
+        if line != self._last:
+            sys.stdout.write(f"{line}\n")
+        self._last = line
 
 
 def _real_terminal() -> bool:

@@ -58,7 +58,7 @@ class VideoMagic:
     def __call__(self, line: str, cell: str | None = None) -> None:
         from wan_notebook import cells, frontend
         from wan_notebook.config import Settings
-        from wan_notebook.errors import InvalidRequestError, Problem
+        from wan_notebook.errors import InvalidRequestError, JobTimeoutError, Problem
         from wan_notebook.options import parse
         from wan_notebook.request import I2VRequest
 
@@ -87,7 +87,11 @@ class VideoMagic:
             self.shell.user_ns[said.name] = job
         wait = said.wait if said.wait is not None else frontend.run_mode() == "blocking"
         if wait:
-            job.wait()
+            try:
+                job.wait()
+            except KeyboardInterrupt:
+                hint = f"The job goes on; {job.update.handle}.cancel() stops it while it is PENDING."
+                raise JobTimeoutError("interrupted: no longer waiting.", task_id=job.task_id, hint=hint) from None
             if (ended_badly := job.exception()) is not None:
                 raise ended_badly
 

@@ -129,7 +129,8 @@ def parse(line: str, evaluate: Callable[[str], Any]) -> Line:
     try:
         found, left = parser.parse_known_args(tokens)
     except _RefusedError as refusal:
-        problem = Problem("line", shown(line), str(refusal), fix="See %%wan_i2v? for all options")
+        fix = "A value that begins with a dash is written --option=-value; see %%wan_i2v? for all options"
+        problem = Problem("line", shown(line), str(refusal), fix=fix)
         raise InvalidRequestError([problem]) from None
     if left:
         raise InvalidRequestError([_unknown(t, parser) for t in left if t.startswith("-") or t is left[0]])

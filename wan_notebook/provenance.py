@@ -29,6 +29,7 @@ __all__ = ["MIME", "SCHEMA_VERSION", "build_record", "canonical_json", "digest"]
 MIME = "application/vnd.wan-notebook.v1+json"
 SCHEMA_VERSION = 1
 MAX_BYTES = 8 * 1024
+MAX_NAME, MAX_URL = 300, 500
 SHORTENED = 200  # characters left of a text that had to give way
 LONG_TEXTS = ("actual_prompt", "orig_prompt", "error", "hint", "message")
 
@@ -68,7 +69,7 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "run_id": update.run_id,
         "rev": update.rev,
         "cell_id": update.cell_id,
-        "name": update.name,
+        "name": _short(update.name),
         "state": update.state.value,
         "simulated": update.simulated,
         "region": update.region,
@@ -100,7 +101,7 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "clip": _clip(update),
         "error": update.error,
         "hint": update.hint,
-        "notes": list(update.notes),
+        "notes": [_short(note) for note in update.notes[:10]],
         "versions": dict(versions),
         "shortened": [],
     }
@@ -115,13 +116,17 @@ def _asked(update: JobUpdate) -> dict[str, Any]:
         value = getattr(request, info.name)
         if info.name == "image":
             facts = request.image_facts
-            value = {"kind": facts.kind, "name": facts.name}
+            value = {"kind": facts.kind, "name": _short(facts.name)}
         elif info.name == "audio_url" and isinstance(value, str):
-            value = public_url(value)
+            value = public_url(value)[:MAX_URL]
         elif info.name in ("prompt", "negative_prompt") and update.sent is not None:
             continue
         asked[info.name] = value
     return asked
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None or len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
 
 
 def _input(item: SentMedia, update: JobUpdate) -> dict[str, Any]:
@@ -129,8 +134,8 @@ def _input(item: SentMedia, update: JobUpdate) -> dict[str, Any]:
     return {
         "role": item.role,
         "how": item.how,
-        "name": item.name,
-        "url": public_url(item.url) if item.how == "url" and item.url else None,
+        "name": _short(item.name),
+        "url": public_url(item.url)[:MAX_URL] if item.how == "url" and item.url else None,
         "mime": item.mime,
         "sha256": item.sha256,
         "bytes": item.bytes or None,

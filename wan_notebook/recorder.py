@@ -97,6 +97,8 @@ def merge(found: Iterable[object], metadata: object) -> dict[str, Any] | None:
     dict or None
         ``{"schema": 1, "runs": [record, ...]}``, or None where nothing has to change.
     """
+    if isinstance(metadata, dict) and isinstance(metadata.get("schema"), int) and metadata["schema"] > SCHEMA_VERSION:
+        return None  # a later version wrote it, and knows more
     latest: dict[str, dict[str, Any]] = {}
     for record in found:
         if not isinstance(record, dict) or not is_record(record):

@@ -144,12 +144,12 @@ class Runner:
         try:
             clip = await life.run()
         except asyncio.CancelledError:
-            self._end_early(job)
+            self._end_early(job, leaving=self._loop is None)
         except WanError as error:
             self._end_badly(job, error)
         except Exception as error:
             if isinstance(error, RuntimeError) and "shutdown" in str(error):
-                self._end_early(job)  # the interpreter is ending and starts no more threads
+                self._end_early(job, leaving=True)  # the interpreter is ending and starts no more threads
                 return
             log.exception("job %s (task %s) broke", job.run_id, job.task_id)
             what = f"something unforeseen broke ({type(error).__name__}: {error})."
@@ -196,7 +196,7 @@ class Runner:
         self._advance(job, state=state, error=what, hint=error.hint, ended=True)
         job.finish(error)
 
-    def _end_early(self, job: Job) -> None:
+    def _end_early(self, job: Job, *, leaving: bool) -> None:
         error: WanError
         if job.state is JobState.WAITING:
             error = TaskCanceledError("canceled before it was sent.", task=None, hint="Nothing is billed.")
@@ -204,7 +204,7 @@ class Runner:
             error = AmbiguousSubmitError("the process ended before the submit was answered.", hint=_fate(job))
         else:
             error = WanError("this process no longer follows the task.", hint=_fate(job))
-        if job.state is not JobState.WAITING or self._loop is None or not threading.main_thread().is_alive():
+        if leaving:
             log.warning("%s: %s", job.update.name or job.run_id, error)  # nobody will see a card any more
         self._end_badly(job, error)
 

@@ -76,6 +76,7 @@ class Session:
         cell_id: str | None = None,
         notes: Sequence[str] = (),
         watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
+        show: Callable[[JobUpdate], dict[str, Any]] = rendering.bundle,
     ) -> Job:
         """Start a job; returns at once.
 
@@ -87,6 +88,8 @@ class Session:
             The notebook's folder, and where clips are kept.
         watch : callable
             Gives the observers of the new job.
+        show : callable
+            How the job shows itself when it is a cell's value.
         """
         region, cost = self.check(request, settings)
         now = time.time()
@@ -108,7 +111,7 @@ class Session:
             cell_id=cell_id,
             folder=folder,
         )
-        job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=rendering.bundle))
+        job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
         self.jobs.append(job)
         limits = catalog().model(request.model).image
         plan = Plan(
@@ -153,10 +156,10 @@ class Session:
 
 def _region(settings: Settings) -> str:
     """The region's own name; an address of the vendor's decides it, whatever the region said."""
-    if settings.base_url:
-        for region in catalog().regions.values():
-            if region.base_url and settings.base_url.startswith(region.base_url):
-                return region.name
+    for region in catalog().regions.values() if settings.base_url else ():
+        shared, own = region.base_url, (region.workspace_base_url or "").partition("{workspace}")[2]
+        if (shared and settings.base_url == shared) or (own and (settings.base_url or "").endswith(own)):
+            return region.name
     return catalog().region(settings.region).name
 
 

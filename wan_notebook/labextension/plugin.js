@@ -52,6 +52,7 @@
    * @returns the new metadata, or null where they may stay as they are
    */
   function merge(found, metadata) {
+    if (isObject(metadata) && metadata.schema > SCHEMA) return null; // a later version wrote it, and knows more
     const latest = new Map(); // keeps the order in which the runs first appear
     for (const record of found.filter(isRecord)) {
       const seen = latest.get(record.run_id);
