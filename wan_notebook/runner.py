@@ -128,7 +128,8 @@ class Runner:
             left = [task for task in asyncio.all_tasks(loop) if not task.done()]
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.run_until_complete(self._at_close())
-            loop.run_until_complete(loop.shutdown_default_executor())
+            with contextlib.suppress(RuntimeError):  # at the interpreter's end its threads are joined already
+                loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
     def _begin(self, job: Job, plan: Plan) -> None:
