@@ -134,7 +134,7 @@ class WanClient:
             raise self._refusal(status, answer_headers, data)
         if status == OVERLOADED and (refusal := self._refusal(status, answer_headers, data)).code:
             raise refusal
-        if not 200 <= status < 300:  # noqa: PLR2004
+        if not 200 <= status < 300:  # noqa: PLR2004  only a success can hold a task
             raise AmbiguousSubmitError(f"the service answered HTTP {status} instead of a task id.")
         try:
             return decode_task(json_object(data))
@@ -198,7 +198,7 @@ class WanClient:
                         address = urljoin(address, answer.headers["location"])
                         continue
                     if answer.status_code != OK:
-                        later = answer.status_code in (408, 429) or answer.status_code >= 500  # noqa: PLR2004
+                        later = answer.status_code in (408, 429) or answer.status_code >= 500  # noqa: PLR2004  may mend itself
                         raise failed(f"the clip's address answered HTTP {answer.status_code}.", passing=later)
                     return await _saved(answer, part, failed)
             except httpx.HTTPError as error:
