@@ -6,8 +6,9 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-__all__ = ["extension", "is_address", "public_url", "unreachable", "wrong_address"]
+__all__ = ["extension", "is_address", "public_url", "recorded_url", "unreachable", "wrong_address"]
 
+MAX_RECORDED = 500
 SCHEMES = ("http:", "https:", "oss:")
 
 
@@ -73,3 +74,12 @@ def public_url(url: str) -> str:
     """
     bare = re.split(r"[?#]", url, maxsplit=1)[0]
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)[^/\\]*@", r"\1", bare)
+
+
+def recorded_url(url: str) -> str:
+    """As :func:`public_url`, and short enough for a record.
+
+    >>> len(recorded_url("https://example.com/" + "a" * 6000))
+    500
+    """
+    return public_url(url)[:MAX_RECORDED]

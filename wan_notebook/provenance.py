@@ -13,7 +13,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.addresses import public_url
+from wan_notebook.addresses import recorded_url
 from wan_notebook.request import parameters
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ __all__ = ["MIME", "SCHEMA_VERSION", "build_record", "canonical_json", "digest"]
 MIME = "application/vnd.wan-notebook.v1+json"
 SCHEMA_VERSION = 1
 MAX_BYTES = 8 * 1024
-MAX_NAME, MAX_URL = 300, 500
+MAX_NAME = 300
 SHORTENED = 200  # characters left of a text that had to give way
 LONG_TEXTS = ("actual_prompt", "orig_prompt", "error", "hint", "message")
 
@@ -118,7 +118,7 @@ def _asked(update: JobUpdate) -> dict[str, Any]:
             facts = request.image_facts
             value = {"kind": facts.kind, "name": _short(facts.name)}
         elif info.name == "audio_url" and isinstance(value, str):
-            value = public_url(value)[:MAX_URL]
+            value = recorded_url(value)
         elif info.name in ("prompt", "negative_prompt") and update.sent is not None:
             continue
         asked[info.name] = value
@@ -135,7 +135,7 @@ def _input(item: SentMedia, update: JobUpdate) -> dict[str, Any]:
         "role": item.role,
         "how": item.how,
         "name": _short(item.name),
-        "url": public_url(item.url)[:MAX_URL] if item.how == "url" and item.url else None,
+        "url": recorded_url(item.url) if item.how == "url" and item.url else None,
         "mime": item.mime,
         "sha256": item.sha256,
         "bytes": item.bytes or None,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from wan_notebook.addresses import public_url
+from wan_notebook.addresses import recorded_url
 from wan_notebook.errors import TransportError
 from wan_notebook.request import parameters
 from wan_notebook.tasks import Task, Usage
@@ -43,7 +43,6 @@ SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
 PARTS = ("input", "parameters")
 EXPLICIT = frozenset({"resolution", "duration", "audio", "seed"})
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-MAX_RECORDED_URL = 500
 CHUNK = 3 * 64 * 1024
 
 
@@ -91,7 +90,7 @@ def _described(item: SentMedia) -> dict[str, Any]:
 
 def _address(url: str) -> dict[str, Any]:
     """A medium the service fetches by itself: nothing is known of its bytes, and its query is nobody's business."""
-    return {"sha256": None, "bytes": None, "mime": None, "how": "url", "url": public_url(url)[:MAX_RECORDED_URL]}
+    return {"sha256": None, "bytes": None, "mime": None, "how": "url", "url": recorded_url(url)}
 
 
 def chunks(body: Mapping[str, Any]) -> tuple[int, Iterator[bytes]]:
