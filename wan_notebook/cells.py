@@ -7,20 +7,19 @@ the same in a plain script, only without cards.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook import frontend, pricing, rendering, spending
-from wan_notebook.config import OUTPUTS, SIMULATOR, Settings
-from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.request import I2VRequest
+from wan_notebook import arguments, frontend, pricing, rendering, spending
+from wan_notebook.config import SIMULATOR
 from wan_notebook.session import session
-from wan_notebook.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from wan_notebook.config import Settings
     from wan_notebook.job import Job
+    from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import JobUpdate, VideoResult
 
 __all__ = ["agenerate", "generate", "jobs", "submit"]
@@ -83,20 +82,20 @@ def submit(
     --------
     >>> job = submit(prompt="The cat turns its head.", image="cat.png", region="simulator")  # doctest: +SKIP
     """
-    _check_types(
-        name=(name, str),
-        region=(region, str),
-        api_key=("…" if isinstance(api_key, str) else api_key, str),
-        base_url=(base_url, str),
-        workspace=(workspace, str),
-        output_dir=(output_dir, (str, Path)),
-        embed=(embed, bool),
-        yes=(yes, bool),
+    arguments.check_types(
+        name=name,
+        region=region,
+        api_key=api_key,
+        base_url=base_url,
+        workspace=workspace,
+        output_dir=output_dir,
+        embed=embed,
+        yes=yes,
     )
     job = launch(
-        _requested(request, parameters),
+        arguments.requested(request, parameters),
         name=name,
-        settings=_settings(region, api_key, base_url, workspace),
+        settings=arguments.settings(region, api_key, base_url, workspace),
         output_dir=output_dir,
         embed=embed,
         yes=yes,
@@ -126,7 +125,7 @@ def generate(request: I2VRequest | None = None, /, *, timeout: float | None = No
     WanError
         As :func:`submit` and :meth:`Job.result`.
     """
-    _check_types(timeout=(timeout, (int, float)))
+    arguments.check_types(timeout=timeout)
     return replace(submit(request, **parameters).result(timeout), show=show_once)
 
 
@@ -172,10 +171,7 @@ def launch(
     region, cost = hall.check(request, settings)
     if region != SIMULATOR:  # nothing is billed there
         spending.allow(cost, yes=yes, ask=frontend.ask)
-    folder = frontend.notebook_folder()
-    preferences = frontend.preferences()
-    chosen = Path(output_dir or preferences.get("output_dir") or OUTPUTS).expanduser()
-    embed = embed if embed is not None else bool(preferences.get("embed")) or hall.front_end == "colab"
+    embed = embed if embed is not None else bool(frontend.preferences().get("embed")) or hall.front_end == "colab"
     cell_id, execution = frontend.cell_id(), frontend.execution()
     earlier = [
         _goes_on(job, number)
@@ -187,8 +183,8 @@ def launch(
         settings,
         name=name,
         variable=variable,
-        folder=folder,
-        outputs=chosen if chosen.is_absolute() else folder / chosen,
+        folder=frontend.notebook_folder(),
+        outputs=arguments.outputs(output_dir),
         cell_id=cell_id,
         notes=earlier,
         watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],
@@ -243,35 +239,3 @@ def _goes_on(job: Job, number: int) -> str:
     if job.task is not None and job.status != "PENDING":
         return what
     return f"{what}; wan_notebook.jobs()[{number}].cancel() stops it while it is PENDING"
-
-
-def _check_types(**given: tuple[object, type | tuple[type, ...]]) -> None:
-    """Refuse wrong types of our own arguments before anything is sent; the request checks its own."""
-    problems = [
-        Problem(
-            name, shown(value), "it is of the wrong type", f"{' or '.join(k.__name__ for k in _kinds(kind))}, or None"
-        )
-        for name, (value, kind) in given.items()
-        if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool))
-    ]
-    if problems:
-        raise InvalidRequestError(problems)
-
-
-def _kinds(kind: type | tuple[type, ...]) -> tuple[type, ...]:
-    return kind if isinstance(kind, tuple) else (kind,)
-
-
-def _requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequest:
-    if request is not None and not isinstance(request, I2VRequest):
-        fix = "Write prompt=…, image=… with their names."
-        raise InvalidRequestError([Problem("request", shown(request), "it is no I2VRequest", fix=fix)])
-    if request is None:
-        return I2VRequest(**parameters)
-    return request.replace(**parameters) if parameters else request
-
-
-def _settings(region: str | None, api_key: str | None, base_url: str | None, workspace: str | None) -> Settings:
-    return Settings.resolve(
-        region=region, api_key=api_key, base_url=base_url, workspace=workspace, preferences=frontend.preferences()
-    )

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from wan_notebook import markup
 from wan_notebook.addresses import public_url
+from wan_notebook.asked import Asked
 from wan_notebook.catalog import catalog
 from wan_notebook.markup import MUTED, code, fact, row, tag
 from wan_notebook.phrases import clean, clock, moment, price, shortened
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["bundle", "video_bundle"]
 
 TEASER, MESSAGE = 120, 1500  # characters of a prompt, of a message
-STRIP = ("model", "resolution", "duration", "audio", "seed")
 REPEATABLE = (
     "These values repeat the request exactly. The service does not promise the identical video: "
     "a reproducible request, not a bit-identical clip."
@@ -161,29 +161,12 @@ def _how_to(update: JobUpdate) -> Iterator[Html]:
 
 def _strip(update: JobUpdate) -> Html:
     """What is asked, each value marked as given or default, and what it costs."""
-    values = {**update.request.effective(), "seed": update.seed}
-    asked = [fact(name.capitalize(), _words(update, name, values.get(name)), _mark(update, name)) for name in STRIP]
     quota = f" · free quota: {update.cost.free_quota}" if update.cost and update.cost.free_quota else ""
     cost = fact("Price", price(update.cost, simulated=update.simulated), "" if update.simulated else quota)
     elsewhere = not update.cost or update.cost.region.casefold() != update.region.casefold()  # else the price names it
     region = fact("Region", update.region.title() if elsewhere else "")
-    return markup.facts(*asked, cost, region, fact("Task id", update.task and code(update.task.task_id)))
-
-
-def _words(update: JobUpdate, name: str, value: object) -> str:
-    if name == "audio" and value is None:
-        return {"always": "always on", "silent": "none"}.get(update.request.spec.audio, "unknown")
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "" if value is None else f"{value} s" if name == "duration" else str(value)
-
-
-def _mark(update: JobUpdate, name: str) -> str:
-    if name in update.request.given:
-        return "given"
-    if name == "seed":
-        return "drawn here"
-    return "for this model" if name == "audio" and update.request.spec.audio != "switch" else "default"
+    task = fact("Task id", update.task and code(update.task.task_id))
+    return markup.facts(*Asked(update.request, update.seed).strip(), cost, region, task)
 
 
 # A job that ended without a clip
@@ -247,12 +230,7 @@ def _prompts(update: JobUpdate) -> Html | None:
 
 def _parameters(update: JobUpdate) -> Html:
     """Every value of the request, given or default, and what was sent."""
-    rows = [("image", update.request.image_facts.name, "given")]
-    for name, value in {**update.request.effective(), "seed": update.seed}.items():
-        if name in ("prompt", "negative_prompt", "image") or value is None:
-            continue
-        shown = public_url(value) if name == "audio_url" else str(value)
-        rows.append((name, shown.lower() if isinstance(value, bool) else shown, _mark(update, name)))
+    rows = list(Asked(update.request, update.seed).rows())
     for item in update.media:
         size = f", {item.width}×{item.height}" if item.width else ""
         digest = f"sha256 {item.sha256[:12]}…" if item.sha256 else "by its address: not verifiable"
@@ -266,7 +244,7 @@ def _parameters(update: JobUpdate) -> Html:
 
 def _state_line(update: JobUpdate) -> str:
     """The card in one line, for terminals and viewers without HTML."""
-    request, task = update.request, update.task
+    task = update.task
     name = update.name or "wan"
     paid = "simulated, nothing billed" if update.simulated else str(update.cost or "price unknown")
     if update.state.ended:
@@ -275,8 +253,7 @@ def _state_line(update: JobUpdate) -> str:
         ids = [task and f"task {task.task_id}", task and task.request_id and f"request {task.request_id}"]
         line = shortened(clean(" · ".join(part for part in said if part)), MESSAGE)
         return " · ".join((line, *(clean(one) for one in ids if one)))
-    values = request.effective()
-    asked = " ".join(_words(update, key, values.get(key)) for key in ("model", "resolution", "duration"))
+    asked = " ".join(map(Asked(update.request, update.seed).words, ("model", "resolution", "duration")))
     word = (_service_word(update) if update.state is JobState.FOLLOWING else "") or update.state.value
     parts = [f"{name}: {word} {clock(update.elapsed_seconds)}", asked, paid, task and f"task {task.task_id}"]
     return clean(" · ".join(part for part in parts if part))

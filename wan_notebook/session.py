@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Cost
 
-__all__ = ["Session", "session"]
+__all__ = ["Session", "address_of", "region_of", "session", "upload_above"]
 
 SEEDS = 2**31  # seeds go from 0 to 2147483647
 
@@ -57,11 +57,11 @@ class Session:
         ConfigurationError
             Unknown region, no key, no workspace where the region needs one.
         """
-        region = _region(settings)
+        region = region_of(settings)
         if problems := region_problems(request, region):
             raise InvalidRequestError(problems)
         settings.require_key()
-        _address(region, settings)
+        address_of(region, settings)
         return region, pricing.estimate(request, region)
 
     def submit(
@@ -113,12 +113,11 @@ class Session:
         )
         job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
         self.jobs.append(job)
-        limits = catalog().model(request.model).image
         plan = Plan(
             connect=lambda: self._connect(region, settings),
             outputs=outputs,
             stem=stem_for(name, update.created_at),
-            upload_above=limits.base64_bytes if catalog().region(region).uploads else limits.bytes,
+            upload_above=upload_above(request, region),
             price=lambda usage: pricing.actual(usage, request, region),
         )
         self.runner.start(job, plan, *watch(job))
@@ -134,7 +133,7 @@ class Session:
         return {**shown, MIME: self.record(update)}
 
     async def _connect(self, region: str, settings: Settings) -> WanClient:
-        base_url = _address(region, settings)
+        base_url = address_of(region, settings)
         if base_url is None:
             base_url = await asyncio.to_thread(_simulator)
         if self._http is None:
@@ -154,7 +153,7 @@ class Session:
             self._http = None
 
 
-def _region(settings: Settings) -> str:
+def region_of(settings: Settings) -> str:
     """The region's own name; an address of the vendor's decides it, whatever the region said."""
     for region in catalog().regions.values() if settings.base_url else ():
         shared, own = region.base_url, (region.workspace_base_url or "").partition("{workspace}")[2]
@@ -163,7 +162,7 @@ def _region(settings: Settings) -> str:
     return catalog().region(settings.region).name
 
 
-def _address(region: str, settings: Settings) -> str | None:
+def address_of(region: str, settings: Settings) -> str | None:
     """The base URL; None for the simulator, which is started when it is first needed."""
     if settings.base_url:
         return settings.base_url
@@ -178,6 +177,12 @@ def _address(region: str, settings: Settings) -> str | None:
             hint="Set DASHSCOPE_WORKSPACE_ID (or workspace=). Nothing was sent and nothing is billed.",
         )
     return (known.workspace_base_url or "").replace("{workspace}", settings.workspace)
+
+
+def upload_above(request: I2VRequest, region: str) -> int:
+    """Bytes above which a medium is uploaded rather than sent as base64; more than the model takes where nothing is."""
+    limits = request.spec.image
+    return limits.base64_bytes if catalog().region(region).uploads else limits.bytes
 
 
 def _simulator() -> str:

@@ -1,0 +1,72 @@
+"""What the doors from Python are given besides a request's own fields: read and checked in one way for all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from wan_notebook import frontend
+from wan_notebook.config import OUTPUTS, Settings
+from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.request import I2VRequest
+from wan_notebook.wording import shown
+
+__all__ = ["check_types", "outputs", "requested", "settings"]
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "region": (str,),
+    "api_key": (str,),
+    "base_url": (str,),
+    "workspace": (str,),
+    "output_dir": (str, Path),
+    "embed": (bool,),
+    "yes": (bool,),
+    "timeout": (int, float),
+}
+
+
+def check_types(**given: object) -> None:
+    """Refuse wrong types of our own arguments before anything is sent; the request checks its own.
+
+    Raises
+    ------
+    InvalidRequestError
+        Names each of them, and never shows a key.
+    """
+    problems = []
+    for name, value in given.items():
+        kinds = TYPES[name]
+        if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (bool,))):
+            takes = f"{' or '.join(kind.__name__ for kind in kinds)}, or None"
+            problems.append(Problem(name, shown(value), "it is of the wrong type", takes))
+    if problems:
+        raise InvalidRequestError(problems)
+
+
+def requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequest:
+    """The request that was given whole, in parts, or both.
+
+    Raises
+    ------
+    InvalidRequestError
+    """
+    if request is not None and not isinstance(request, I2VRequest):
+        fix = "Write prompt=…, image=… with their names."
+        raise InvalidRequestError([Problem("request", shown(request), "it is no I2VRequest", fix=fix)])
+    if request is None:
+        return I2VRequest(**parameters)
+    return request.replace(**parameters) if parameters else request
+
+
+def settings(region: str | None, api_key: str | None, base_url: str | None, workspace: str | None) -> Settings:
+    """The settings of a call, with what ``%config`` says where the call says nothing."""
+    return Settings.resolve(
+        region=region, api_key=api_key, base_url=base_url, workspace=workspace, preferences=frontend.preferences()
+    )
+
+
+def outputs(output_dir: str | Path | None) -> Path:
+    """The folder clips and inputs are kept in."""
+    chosen = Path(output_dir or frontend.preferences().get("output_dir") or OUTPUTS).expanduser()
+    return chosen if chosen.is_absolute() else frontend.notebook_folder() / chosen

@@ -1,0 +1,75 @@
+"""What is asked of the service, value by value, each marked as given or default; shared by the card and the dry run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.addresses import public_url
+from wan_notebook.markup import fact
+from wan_notebook.wire import EXPLICIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wan_notebook.markup import Html
+    from wan_notebook.request import I2VRequest
+
+__all__ = ["Asked"]
+
+STRIP = ("model", "resolution", "duration", "audio", "seed")
+TEXTS = ("prompt", "negative_prompt", "image")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The values of one request.
+
+    Parameters
+    ----------
+    request : I2VRequest
+    seed : int
+        The one given, or the one drawn.
+    drawn : str
+        What is said of a seed that was not given.
+    """
+
+    request: I2VRequest
+    seed: int
+    drawn: str = "drawn here"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every field with our defaults filled in; None where nothing is sent."""
+        return {**self.request.effective(), "seed": self.seed}
+
+    def words(self, name: str) -> str:
+        """A value as people read it; empty where there is none."""
+        value = self.values.get(name)
+        if name == "audio" and value is None:
+            return {"always": "always on", "silent": "none"}.get(self.request.spec.audio, "unknown")
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return "" if value is None else f"{value} s" if name == "duration" else str(value)
+
+    def mark(self, name: str) -> str:
+        """Where a value comes from: given, default, or the model."""
+        if name in self.request.given:
+            return "given"
+        if name == "seed":
+            return self.drawn
+        if name == "audio" and self.request.spec.audio != "switch":
+            return "for this model"
+        return "default" if name in EXPLICIT or name == "model" else "default, not sent"
+
+    def strip(self) -> list[Html | None]:
+        """The values that say most, side by side."""
+        return [fact(name.capitalize(), self.words(name), self.mark(name)) for name in STRIP]
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """Every value but the texts: name, value as it is sent, where it comes from."""
+        yield "image", self.request.image_facts.name, "given"
+        for name, value in self.values.items():
+            if name not in TEXTS and value is not None:
+                shown = public_url(value) if name == "audio_url" else str(value)
+                yield name, shown.lower() if isinstance(value, bool) else shown, self.mark(name)
