@@ -1,0 +1,199 @@
+"""The ledger: no row lost between many processes, kills, full disks and versions, and never a key in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from wan_notebook.ledger import FILE, Ledger
+from wan_notebook.runs import Run
+
+HAMMER = """
+import sys, time
+from pathlib import Path
+from wan_notebook.ledger import Ledger
+from wan_notebook.runs import Run
+home, who = Path(sys.argv[1]), sys.argv[2]
+ledger, won = Ledger(home), 0
+for n in range(60):
+    one = Run(f"run-{who}-{n}", "submitting", time.time(), reuse_key=f"key-{n}")
+    won += ledger.claim(one, lambda same: same[0] if same else None) is None
+    ledger.update(one.run_id, state="following", task_id=f"task-{who}-{n}")
+    ledger.add(Run(f"shown-{who}-{n}", "downloaded", time.time(), from_run=one.run_id))
+    ledger.beat()
+print(won, ledger.trouble)
+"""
+
+
+def row(run_id: str = "run-1", state: str = "submitting", **more) -> Run:
+    return Run(run_id, state, more.pop("created_at", time.time()), reuse_key=more.pop("reuse_key", "key"), **more)
+
+
+def first(same):
+    return same[0] if same else None
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_run_once_written_is_there_for_every_other_process_and_only_for_this_user(tmp_path):
+    home = tmp_path / "home"
+    ledger = Ledger(home)
+    assert ledger.claim(row(simulated=False, amount="0.125", currency="USD"), first) is None
+    assert ledger.update("run-1", state="following", task_id="task-1")
+    found = Ledger(home).run("run-1")
+    assert (found.state, found.task_id, found.simulated, found.amount) == ("following", "task-1", False, "0.125")
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
+    assert ledger.update("nobody", state="failed") is False
+
+
+def test_the_same_request_is_claimed_by_one_process_however_many_ask_at_once(tmp_path):
+    processes = [python(HAMMER, tmp_path, who) for who in "abc"]
+    said = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert [words[1:] for words in said] == [[], [], []], "no trouble with the file"
+    assert sum(int(words[0]) for words in said) == 60
+    assert len(Ledger(tmp_path).runs("from_run IS NULL")) == 60
+    assert len(Ledger(tmp_path).runs("from_run IS NOT NULL")) == 180
+
+
+def test_what_a_judge_refuses_leaves_no_trace(tmp_path):
+    ledger = Ledger(tmp_path)
+
+    def refuse(_):
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011  the judge's own error comes through
+        ledger.claim(row(), refuse)
+    assert ledger.runs() == []
+    assert ledger.claim(row(), first) is None
+
+
+def test_a_process_killed_in_the_middle_of_writing_loses_nothing_it_had_written(tmp_path):
+    endless = HAMMER.replace("range(60)", "range(10**9)").replace("ledger.beat()", "print(n, flush=True)")
+    process = python(endless, tmp_path, "a")
+    while (line := process.stdout.readline()) and int(line) < 20:
+        pass
+    process.send_signal(signal.SIGKILL)
+    rest = process.communicate(timeout=30)[0].split()
+    ledger = Ledger(tmp_path)
+    written = ledger.runs("task_id IS NOT NULL")
+    assert len(written) >= max([20, *(int(n) for n in rest if n.isdigit())]) + 1
+    assert ledger.claim(row("another", reuse_key="another"), first) is None
+    assert not ledger.trouble
+
+
+def test_a_run_is_taken_over_once_its_process_has_ended_and_not_before(tmp_path):
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom wan_notebook.ledger import Ledger\n"
+        "from wan_notebook.runs import Run\n"
+        "Ledger(Path(sys.argv[1])).claim(Run('run-1', 'following', time.time(), reuse_key='k'), lambda _: None)\n"
+        "print('written', flush=True); time.sleep(60)"
+    )
+    process = python(code, tmp_path)
+    assert process.stdout.readline() == "written\n"
+    ledger = Ledger(tmp_path)
+    assert ledger.driven(ledger.run("run-1"))
+    assert ledger.take_over("run-1") is False
+    process.kill()
+    process.communicate()
+    assert not ledger.driven(ledger.run("run-1"))
+    assert ledger.take_over("run-1") is True
+    assert ledger.run("run-1").owner == ledger.owner
+    assert Ledger(tmp_path).take_over("run-1") is False
+
+
+def test_a_process_that_has_been_silent_for_15_seconds_is_taken_for_dead(tmp_path):
+    silent, other = Ledger(tmp_path), Ledger(tmp_path)
+    silent.claim(row(), first)
+    for seconds, driven in ((14, True), (16, False)):
+        with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+            db.execute("UPDATE owners SET beat = ?", (time.time() - seconds,))
+        assert other.driven(other.run("run-1")) is driven
+    silent.beat()
+    assert other.driven(other.run("run-1"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_is_another_owner_and_breaks_nothing(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.claim(row(), first)
+    owner = ledger.owner
+    child = os.fork()
+    if child == 0:
+        ledger.claim(row("child", reuse_key="child"), first)
+        os._exit(0 if ledger.owner != owner and not ledger.trouble else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ledger.claim(row("parent", reuse_key="parent"), first) is None
+    assert {run.run_id for run in ledger.runs()} == {"run-1", "child", "parent"}
+
+
+def test_a_ledger_that_a_later_version_wrote_is_read_written_and_left_as_it_is(tmp_path):
+    Ledger(tmp_path).claim(row(), first)
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute("ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'good'")
+        db.execute("UPDATE runs SET mood = 'better'")
+        db.execute("PRAGMA user_version = 99")
+    later = Ledger(tmp_path)
+    assert later.run("run-1").state == "submitting"
+    later.update("run-1", state="following")
+    later.claim(row("run-2", reuse_key="other"), first)
+    assert not later.trouble
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        assert db.execute("SELECT run_id, state, mood FROM runs ORDER BY run_id").fetchall() == [
+            ("run-1", "following", "better"),
+            ("run-2", "submitting", "good"),
+        ]
+        assert db.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+def test_a_file_that_cannot_be_used_is_said_and_never_replaced(tmp_path):
+    (tmp_path / FILE).write_bytes(b"this is no database, but somebody's poem" * 100)
+    ledger = Ledger(tmp_path)
+    assert ledger.claim(row(), first) is None
+    assert ledger.claim(row("run-2"), first).run_id == "run-1", "this process still pays nothing twice"
+    assert FILE in ledger.trouble
+    assert (tmp_path / FILE).read_bytes().startswith(b"this is no database")
+
+
+def test_a_disk_that_fills_up_is_said_and_what_was_written_is_still_known(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.claim(row(), first)
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+    ledger._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way of having no space left
+    for number in range(200):
+        ledger.claim(row(f"big-{number}", reuse_key=f"big-{number}", record="x" * 1000), first)
+    assert "full" in ledger.trouble
+    assert ledger.run("run-1") is not None
+    assert len(ledger.runs()) == 201
+    assert ledger.claim(row("again"), first).run_id == "run-1"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="file modes do not bind root")
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    tmp_path.chmod(0o500)
+    ledger = Ledger(tmp_path / "home")
+    ledger.claim(row(), first)
+    assert "ledger" in ledger.trouble
+
+
+def test_forgetting_a_run_forgets_what_was_shown_of_it_and_touches_no_clip(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"a clip")
+    ledger = Ledger(tmp_path)
+    ledger.claim(row(clip_path=str(clip)), first)
+    ledger.add(row("shown", "downloaded", from_run="run-1"))
+    ledger.add(row("other", "downloaded", from_run="run-9"))
+    assert ledger.forget(["run-1"]) == 2
+    assert [run.run_id for run in ledger.runs()] == ["other"]
+    assert clip.read_bytes() == b"a clip"

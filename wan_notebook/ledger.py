@@ -1,0 +1,297 @@
+"""The ledger: every run this machine paid for, written before it can be lost; the only room that knows SQLite.
+
+One file for all kernels and processes of a user. A row is the intent before the POST, holds the task id right after it,
+and later names the clip's file: an index onto saved files, never a second copy of them, and never a key. Where the
+file cannot be used (full or read-only disk, damaged file) this process goes on with a copy in memory, and
+:attr:`Ledger.trouble` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wan_notebook.owners import LEASE_SECONDS, host, is_gone, itself
+from wan_notebook.runs import COLUMNS, OPEN, UNDRIVEN, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["FILE", "Ledger"]
+
+FILE = "ledger.sqlite3"
+BUSY_SECONDS, BETWEEN_SECONDS = 5.0, 0.02
+SHARED_FILE_SYSTEMS = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3"}
+)
+
+T = TypeVar("T")
+
+# One step per version, each additive: an older version goes on reading and writing what it knows.
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        run_id TEXT PRIMARY KEY, rev INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL, created_at REAL NOT NULL,
+        updated_at REAL NOT NULL DEFAULT 0, reuse_key TEXT, asked_key TEXT, ordinal INTEGER, region TEXT, endpoint TEXT,
+        base_url TEXT, workspace TEXT, simulated INTEGER, model TEXT, resolution TEXT, duration INTEGER, notebook TEXT,
+        folder TEXT, outputs TEXT, stem TEXT, cell_id TEXT, name TEXT, request TEXT, seed INTEGER, sent_sha256 TEXT,
+        task_id TEXT, request_id TEXT, task TEXT, submitted_at REAL, finished_at REAL, queue_seconds REAL,
+        run_seconds REAL, amount TEXT, currency TEXT, estimated INTEGER, clip_path TEXT, clip_sha256 TEXT,
+        clip_bytes INTEGER, from_run TEXT, owner TEXT, record TEXT
+    );
+    CREATE INDEX runs_by_key ON runs (reuse_key);
+    CREATE INDEX runs_by_state ON runs (state);
+    CREATE INDEX runs_by_task ON runs (task_id);
+    CREATE TABLE owners (
+        owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, begun TEXT, beat REAL NOT NULL
+    );
+    """,
+)
+
+
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608  our own column names
+FLAGS = ("simulated", "estimated")  # kept as 0, 1 or NULL
+
+
+class Ledger:
+    """The ledger of one folder, opened when it is first used; safe in threads, forks and many processes.
+
+    Parameters
+    ----------
+    folder : Path
+        The user's folder for state.
+
+    Attributes
+    ----------
+    trouble : str
+        Why nothing can be written to the file; empty while all is well.
+    owner : str
+        This process, as it stands in the rows it drives.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self.trouble = ""
+        self.owner, self._begun = itself()
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+
+    def claim(self, run: Run, judge: Callable[[Sequence[Run]], Run | None]) -> Run | None:
+        """Write the intent to pay for ``run``, unless an earlier run will do; no other process decides meanwhile.
+
+        Parameters
+        ----------
+        run : Run
+        judge : callable
+            Given the paid runs of the same reuse key, newest first: the one to use instead, or None to go on. What it
+            raises ends the claim, and nothing is written.
+
+        Returns
+        -------
+        Run or None
+            The run to use instead; None when ``run`` is written and may be sent.
+        """
+
+        def work(db: sqlite3.Connection) -> Run | None:
+            same = _runs(
+                db.execute(
+                    f"{SELECT} WHERE reuse_key = ? AND from_run IS NULL ORDER BY created_at DESC", (run.reuse_key,)
+                )
+            )
+            found = judge(same)
+            if found is None:
+                self._insert(db, run)
+            return found
+
+        return self._write(work)
+
+    def add(self, run: Run) -> None:
+        """Write a row of a run that was not paid here: attached to, or shown again."""
+        self._write(lambda db: self._insert(db, run))
+
+    def update(self, run_id: str, **columns: Any) -> bool:
+        """Change columns of a row; whether there is one."""
+        columns["updated_at"] = time.time()
+        text = ", ".join(f"{name} = :{name}" for name in columns)
+        sql = f"UPDATE runs SET {text} WHERE run_id = :key"  # noqa: S608  names from our own code
+        return bool(self._write(lambda db: db.execute(sql, {**columns, "key": run_id}).rowcount))
+
+    def take_over(self, run_id: str) -> bool:
+        """Become the owner of a run nobody drives any more; False if somebody does, or was quicker."""
+
+        def work(db: sqlite3.Connection) -> bool:
+            rows = _runs(db.execute(f"{SELECT} WHERE run_id = ?", (run_id,)))
+            if not rows or rows[0].state not in OPEN or self._driven(db, rows[0]):
+                return False
+            db.execute("UPDATE runs SET owner = ?, updated_at = ? WHERE run_id = ?", (self.owner, time.time(), run_id))
+            self._enter(db)
+            return True
+
+        return self._write(work)
+
+    def driven(self, run: Run) -> bool:
+        """Whether a living process (this one, too) is at work on ``run``."""
+        return self._read(lambda db: self._driven(db, run))
+
+    def run(self, run_id: str) -> Run | None:
+        """The row of one run."""
+        return next(iter(self.runs("run_id = ?", (run_id,))), None)
+
+    def runs(self, where: str = "1", values: Sequence[Any] = (), *, limit: int = -1) -> list[Run]:
+        """Rows, newest first; ``where`` is SQL of our own, ``values`` what stands for its question marks."""
+        sql = f"{SELECT} WHERE {where} ORDER BY created_at DESC, rowid DESC LIMIT ?"
+        return self._read(lambda db: _runs(db.execute(sql, (*values, limit))))
+
+    def beat(self) -> None:
+        """Say that this process lives; to be repeated well within the 15 s of a lease."""
+        self._write(self._enter)
+
+    def forget(self, run_ids: Iterable[str]) -> int:
+        """Forget rows, and what was shown again from them; never touches a clip. Returns how many."""
+        ids = [(run_id, run_id) for run_id in run_ids]
+        sql = "DELETE FROM runs WHERE run_id = ? OR from_run = ?"
+        return self._write(lambda db: db.executemany(sql, ids).rowcount)
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid() and not self.trouble:
+                self._connection.close()
+                self._connection = None
+
+    # Inside a transaction:
+
+    def _insert(self, db: sqlite3.Connection, run: Run) -> None:
+        values = {**vars(run), "owner": self.owner, "updated_at": time.time()}
+        marks = ", ".join(f":{name}" for name in COLUMNS)
+        db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
+        self._enter(db)
+
+    def _enter(self, db: sqlite3.Connection) -> None:
+        row = (self.owner, host(), os.getpid(), self._begun, time.time())
+        db.execute("INSERT OR REPLACE INTO owners (owner, host, pid, begun, beat) VALUES (?, ?, ?, ?, ?)", row)
+
+    def _driven(self, db: sqlite3.Connection, run: Run) -> bool:
+        if run.state in UNDRIVEN or run.owner is None:
+            return False
+        found = db.execute("SELECT host, pid, begun, beat FROM owners WHERE owner = ?", (run.owner,)).fetchone()
+        return found is not None and time.time() - found[3] < LEASE_SECONDS and not is_gone(*found[:3])
+
+    # The file:
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def transaction(db: sqlite3.Connection) -> T:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+            return result
+
+        return self._read(transaction)
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        patient_until = time.monotonic() + BUSY_SECONDS
+        with self._lock:
+            while True:
+                try:
+                    return work(self._opened())
+                except (sqlite3.Error, OSError) as error:
+                    if "locked" in str(error) and time.monotonic() < patient_until:
+                        time.sleep(BETWEEN_SECONDS)  # some of SQLite's own steps do not wait by themselves
+                        continue
+                    if self.trouble:
+                        raise
+                    self._connection = self._in_memory()
+                    reason = getattr(error, "strerror", None) or str(error)
+                    self.trouble = f"the ledger {self.path.name} cannot be used ({reason})"
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():  # no connection crosses a fork; it is not even closed here
+            self._pid, self._connection, self.trouble = os.getpid(), None, ""
+            self.owner, self._begun = itself()
+        if self._connection is None:
+            folder = self.path.parent
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # somebody else's folder keeps its mode
+                folder.chmod(0o700)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            with contextlib.suppress(OSError):
+                self.path.chmod(0o600)
+            self._connection = _connect(self.path)
+        return self._connection
+
+    def _in_memory(self) -> sqlite3.Connection:
+        """What can still be read of the file, in memory."""
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        for how in ("mode=ro", "immutable=1"):
+            with contextlib.suppress(sqlite3.Error, OSError):
+                kept = sqlite3.connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
+                with contextlib.closing(kept):
+                    kept.backup(memory)
+                break
+        _migrate(memory)
+        return memory
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        mode = "delete" if _is_shared(path) else "wal"
+        if db.execute("PRAGMA journal_mode").fetchone()[0] != mode:
+            db.execute(f"PRAGMA journal_mode = {mode}")
+        db.execute("PRAGMA synchronous = FULL")  # what was paid for outlives a power cut
+        _migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Bring an older ledger up to date; one that a later version wrote is used as it is."""
+    if db.execute("PRAGMA user_version").fetchone()[0] >= len(MIGRATIONS):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been quicker
+        for step in MIGRATIONS[version:]:
+            for statement in filter(str.strip, step.split(";")):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {max(version, len(MIGRATIONS))}")
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+def _runs(cursor: sqlite3.Cursor) -> list[Run]:
+    found = []
+    for row in cursor:
+        values = dict(zip(COLUMNS, row, strict=True))
+        found.append(Run(**{**values, **{f: None if values[f] is None else bool(values[f]) for f in FLAGS}}))
+    return found
+
+
+def _is_shared(path: Path) -> bool:
+    """Whether a path lies on a network file system, where WAL's shared memory does not work."""
+    try:
+        mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    except OSError:
+        return False
+    place = str(path.absolute())
+    above = [(len(m), kind) for m, kind in mounts if place.startswith(m.replace("\\040", " ").rstrip("/") + "/")]
+    return bool(above) and max(above)[1] in SHARED_FILE_SYSTEMS

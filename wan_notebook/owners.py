@@ -1,0 +1,44 @@
+"""Who drives a run: this process by name, and whether another one is certainly gone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from functools import cache
+from pathlib import Path
+
+__all__ = ["LEASE_SECONDS", "host", "is_gone", "itself"]
+
+LEASE_SECONDS = 15.0  # a process that has said nothing for so long is taken for dead
+
+
+def itself() -> tuple[str, str]:
+    """A name for this process that no other one ever has, and when it was started."""
+    return f"{os.getpid()}-{secrets.token_hex(6)}", _begun(os.getpid())
+
+
+@cache
+def host() -> str:
+    """This machine; on Linux also its set of process ids, which containers do not share."""
+    try:
+        spaces = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        spaces = ""
+    return f"{socket.gethostname()} {spaces}".strip()
+
+
+def is_gone(where: str, pid: int, begun: str) -> bool:
+    """Whether that process has certainly ended; False where it cannot be told from here."""
+    if where != host() or not begun:
+        return False
+    return _begun(pid) != begun
+
+
+def _begun(pid: int) -> str:
+    """When a process was started, in the kernel's own count; empty where it is gone or that cannot be told."""
+    try:
+        state, *values = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return "" if state in "XZ" else values[18]
+    except (OSError, IndexError, UnicodeDecodeError):
+        return ""
