@@ -69,7 +69,7 @@ def test_every_unknown_option_is_named_with_the_one_that_was_meant():
         ("cat --res 720P", "--res: there is no such option"),
         ("cat --image", "expected one argument"),
         ("cat --image 'a.png", "quotation mark is not closed"),
-        ("cat dog --image a.png", "one name too many"),
+        ("cat dog --image a.png", "one word too many"),
         ("cat --image $foto", "no variable 'foto'"),
         ("cat --image {n.png", "brace is not closed"),
         ("cat --image {1/0}", "ZeroDivisionError"),

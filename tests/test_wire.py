@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wan_notebook.answers import json_object
 from wan_notebook.errors import TransportError
 from wan_notebook.media import SentMedia, prepare
 from wan_notebook.request import I2VRequest
 from wan_notebook.tasks import TaskStatus
-from wan_notebook.wire import chunks, decode_task, encode, json_object
+from wan_notebook.wire import chunks, decode_task, encode
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

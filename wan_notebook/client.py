@@ -1,4 +1,5 @@
-"""The service's HTTP interface: submit, fetch, cancel, upload, download; the only room that knows httpx.
+"""The service's HTTP interface: submit, fetch, cancel, upload; with :mod:`~wan_notebook.downloads` the only room
+that knows httpx.
 
 Every call is made once. What may be asked again, and when, is decided by the runner; a paid POST is never resent here.
 """
@@ -6,20 +7,19 @@ Every call is made once. What may be asked again, and when, is decided by the ru
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
+from wan_notebook.answers import json_object, seconds, task_id_checked
 from wan_notebook.catalog import catalog
+from wan_notebook.downloads import STALL_SECONDS, download
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     AuthenticationError,
-    DownloadError,
     RateLimitError,
     ServiceError,
     TransportError,
@@ -30,9 +30,6 @@ from wan_notebook.wire import (
     chunks,
     decode_error,
     decode_task,
-    json_object,
-    seconds,
-    task_id_checked,
     upload_form,
 )
 
@@ -45,11 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = ["WanClient", "open_http"]
 
-CONNECT_SECONDS, SUBMIT_SECONDS, QUERY_SECONDS, STALL_SECONDS = 5.0, 120.0, 10.0, 60.0
+CONNECT_SECONDS, SUBMIT_SECONDS, QUERY_SECONDS = 5.0, 120.0, 10.0
 KEEPALIVE_SECONDS = 180.0  # longer than any poll interval, or each query would shake hands anew
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-MAX_CLIP_BYTES, MAX_REDIRECTS = 1024 * 1024 * 1024, 5
-OK, REDIRECTS = 200, range(300, 400)
+OK = 200
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 UNDECIDED, OVERLOADED = frozenset({408, 499}), 503  # time-outs of a gateway: the task may have been accepted
 SIMULATOR_HEADER = re.compile(r"speed=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
@@ -178,32 +174,8 @@ class WanClient:
         return f"oss://{fields['key']}"
 
     async def download(self, url: str, part: Path, *, task_id: str) -> tuple[int, str]:
-        """Stream the finished clip into the file ``part``; returns (bytes, sha256).
-
-        No Authorization header goes to the host of the clip. Redirects are followed to https only.
-        """
-
-        def failed(reason: str, *, passing: bool = False) -> DownloadError:
-            return DownloadError(reason, url=url, task_id=task_id, passing=passing)
-
-        address = url
-        for _ in range(MAX_REDIRECTS):
-            if not self._trusted(address):
-                raise failed("the clip's address is not https.")
-            try:
-                async with self.http.stream(
-                    "GET", address, timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS)
-                ) as answer:
-                    if answer.status_code in REDIRECTS and "location" in answer.headers:
-                        address = urljoin(address, answer.headers["location"])
-                        continue
-                    if answer.status_code != OK:
-                        later = answer.status_code in (408, 429) or answer.status_code >= 500  # noqa: PLR2004  may mend itself
-                        raise failed(f"the clip's address answered HTTP {answer.status_code}.", passing=later)
-                    return await _saved(answer, part, failed)
-            except httpx.HTTPError as error:
-                raise failed(f"the download broke off ({type(error).__name__}).", passing=True) from None
-        raise failed("the clip's address redirects in a circle.")
+        """The finished clip, by :func:`wan_notebook.downloads.download`; returns (bytes, sha256)."""
+        return await download(self.http, url, part, task_id=task_id, trusted=self._trusted)
 
     async def _asked(self, method: str, path: str) -> bytes:
         """The body of a 200 answer to a call that costs nothing."""
@@ -274,23 +246,3 @@ class WanClient:
 async def _paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
-
-
-async def _saved(answer: httpx.Response, part: Path, failed: Callable[[str], DownloadError]) -> tuple[int, str]:
-    expected = answer.headers.get("content-length", "")
-    count, summed = 0, hashlib.sha256()
-    try:
-        with part.open("wb") as file:
-            async for piece in answer.aiter_bytes():
-                count += len(piece)
-                if count > MAX_CLIP_BYTES:
-                    raise failed("the clip is larger than 1 GiB, which no clip of this service is.")
-                summed.update(piece)
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise failed(f"the clip cannot be saved ({error.strerror or type(error).__name__}).") from None
-    if "content-encoding" not in answer.headers and expected.isdigit() and int(expected) != count:
-        raise failed(f"only {count} of {expected} bytes of the clip came.")
-    return count, summed.hexdigest()

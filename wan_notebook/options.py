@@ -1,6 +1,6 @@
-"""The line of ``%%wan_i2v``: split, expanded, and read into the fields of a request.
+"""The line of a magic: split, expanded, and read; that of ``%%wan_i2v`` into the fields of a request.
 
-The options are generated from the request's own declaration. Nothing is guessed: no abbreviations, no repeats.
+Its options are generated from the request's own declaration. Nothing is guessed: no abbreviations, no repeats.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wan_notebook.wording import holds_key, shown, suggest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Line", "help_text", "parse"]
+__all__ = ["Line", "Parser", "add", "help_text", "parse", "read"]
 
 SHORT = {"model": "-m", "image": "-i", "resolution": "-r", "duration": "-d", "seed": "-s"}
 KEY_REFUSED = Problem(
@@ -58,7 +58,21 @@ class _RefusedError(Exception):
     """What argparse would have printed before ending the process."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """The options of one magic.
+
+    Parameters
+    ----------
+    prog : str
+        The magic as it is written, e.g. ``%wan_tasks``.
+    surplus : str
+        What to do about a word too many.
+    """
+
+    def __init__(self, prog: str, surplus: str = "") -> None:
+        super().__init__(prog=prog, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+        self.surplus = surplus
+
     def error(self, message: str) -> NoReturn:
         raise _RefusedError(message)
 
@@ -73,26 +87,27 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, not (option_string or "").startswith("--no-") if flag else values)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="%%wan_i2v", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+def _parser() -> Parser:
+    parser = Parser("%%wan_i2v", "one variable name, then options. The prompt goes below the line.")
     parser.add_argument("name", nargs="?", help="variable the Job is bound to")
     group = parser.add_argument_group("the request (the cell's body is the prompt)")
     for info in parameters():
         if info.name != "prompt":
             choices = f" ({', '.join(map(str, info.choices))})" if info.choices else ""
-            _add(group, info.name, info.kind == "flag", info.help + choices, SHORT.get(info.name))
+            add(group, info.name, info.kind == "flag", info.help + choices, SHORT.get(info.name))
     group = parser.add_argument_group("this notebook")
-    _add(group, "region", flag=False, text="singapore (default), beijing, virginia, frankfurt or simulator")
-    _add(
+    add(group, "region", flag=False, text="singapore (default), beijing, virginia, frankfurt or simulator")
+    add(
         group, "output_dir", flag=False, text="folder for the clips, relative to the notebook (wan_outputs)", short="-o"
     )
-    _add(group, "wait", flag=True, text="wait for the clip in the cell; headless runs wait by themselves", short="-w")
-    _add(group, "embed", flag=True, text="put clips up to 5 MB into the notebook instead of linking them")
-    _add(group, "yes", flag=True, text="submit even where the price is unknown", short="-y")
+    add(group, "wait", flag=True, text="wait for the clip in the cell; headless runs wait by themselves", short="-w")
+    add(group, "embed", flag=True, text="put clips up to 5 MB into the notebook instead of linking them")
+    add(group, "yes", flag=True, text="submit even where the price is unknown", short="-y")
     return parser
 
 
-def _add(group: Any, name: str, flag: bool, text: str, short: str | None = None) -> None:
+def add(group: Any, name: str, flag: bool, text: str, short: str | None = None) -> None:
+    """Declare an option that is given at most once; a flag has its ``--no-…`` too."""
     names = [*([short] if short else []), f"--{name.replace('_', '-')}"]
     if "_" in name:
         names.append(f"--{name}")
@@ -121,22 +136,39 @@ def parse(line: str, evaluate: Callable[[str], Any]) -> Line:
     InvalidRequestError
         Every problem of the line at once.
     """
+    said = read(_parser(), line, evaluate)
+    ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed")}
+    return Line(yes=bool(said.pop("yes", False)), fields=said, **ours)
+
+
+def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str, Any]:
+    """What a magic line says, by the names of the parser's options; only those that are given.
+
+    Parameters
+    ----------
+    parser : Parser
+    line : str
+    evaluate : callable
+        Gives the value of a Python expression of the notebook, for ``$name`` and ``{expression}``.
+
+    Raises
+    ------
+    InvalidRequestError
+        Every problem of the line at once.
+    """
     if holds_key(line):
         raise InvalidRequestError([KEY_REFUSED])
     objects: dict[str, Any] = {}
     tokens = [_expanded(token, evaluate, objects) for token in _split(line)]
-    parser = _parser()
     try:
         found, left = parser.parse_known_args(tokens)
     except _RefusedError as refusal:
-        fix = "A value that begins with a dash is written --option=-value; see %%wan_i2v? for all options"
+        fix = f"A value that begins with a dash is written --option=-value; see {parser.prog}? for all options"
         problem = Problem("line", shown(line), str(refusal), fix=fix)
         raise InvalidRequestError([problem]) from None
     if left:
         raise InvalidRequestError([_unknown(t, parser) for t in left if t.startswith("-") or t is left[0]])
-    said = {name: objects.get(value, value) if isinstance(value, str) else value for name, value in vars(found).items()}
-    ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed")}
-    return Line(yes=bool(said.pop("yes", False)), fields=said, **ours)
+    return {n: objects.get(value, value) if isinstance(value, str) else value for n, value in vars(found).items()}
 
 
 def _split(line: str) -> list[str]:
@@ -188,17 +220,11 @@ def _evaluated(expression: str, evaluate: Callable[[str], Any]) -> Any:
         raise InvalidRequestError([Problem("line", shown(expression), what, fix=fix)]) from None
 
 
-def _unknown(token: str, parser: argparse.ArgumentParser) -> Problem:
+def _unknown(token: str, parser: Parser) -> Problem:
     if not token.startswith("-"):
-        return Problem(
-            "line",
-            shown(token),
-            "one name too many",
-            "one variable name, then options",
-            "The prompt goes below the line.",
-        )
+        return Problem("line", shown(token), "one word too many", fix=parser.surplus)
     word = token.partition("=")[0]
     known: Sequence[str] = [name for name in parser._option_string_actions if name.startswith("--")]  # noqa: SLF001  argparse has no public list
     close = suggest(word.replace("_", "-"), known)
-    fix = f"Did you mean {close}?" if close else "See %%wan_i2v? for all options."
+    fix = f"Did you mean {close}?" if close else f"See {parser.prog}? for all options."
     return Problem(shown(word), "", "there is no such option", fix=fix)

@@ -13,13 +13,12 @@ import secrets
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from wan_notebook.addresses import recorded_url
+from wan_notebook.answers import address, number, task_id_checked, text
 from wan_notebook.errors import TransportError
 from wan_notebook.request import parameters
 from wan_notebook.tasks import Task, Usage
-from wan_notebook.wording import redacted
 
 if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
@@ -32,9 +31,6 @@ __all__ = [
     "decode_error",
     "decode_task",
     "encode",
-    "json_object",
-    "seconds",
-    "task_id_checked",
     "upload_form",
 ]
 
@@ -42,7 +38,6 @@ NOT_SUBMITTED = "Nothing was submitted and nothing is billed."
 SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
 PARTS = ("input", "parameters")
 EXPLICIT = frozenset({"resolution", "duration", "audio", "seed"})
-TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 CHUNK = 3 * 64 * 1024
 
 
@@ -147,7 +142,7 @@ def upload_form(answer: Mapping[str, Any], item: SentMedia) -> tuple[str, dict[s
     names = ("policy", "signature", "upload_dir", "upload_host", "oss_access_key_id")
     if not isinstance(policy, Mapping) or not all(isinstance(policy.get(name), str) for name in names):
         raise TransportError("the upload policy is incomplete.", hint=NOT_SUBMITTED)
-    limit = _number(policy.get("max_file_size_mb"))
+    limit = number(policy.get("max_file_size_mb"))
     if limit is not None and item.bytes > limit * 1024 * 1024:
         raise TransportError(f"the file is larger than the {limit:g} MB the upload takes.", hint=NOT_SUBMITTED)
     name = f"{secrets.token_hex(12)}.{item.mime.rpartition('/')[2]}"
@@ -162,36 +157,6 @@ def upload_form(answer: Mapping[str, Any], item: SentMedia) -> tuple[str, dict[s
         "x-oss-content-type": item.mime,
     }
     return policy["upload_host"], fields, name
-
-
-def json_object(data: bytes) -> dict[str, Any]:
-    """The JSON object in ``data``.
-
-    Raises
-    ------
-    TransportError
-        It is no JSON object (an HTML page of a gateway, a truncated answer, ...).
-    """
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise TransportError("the answer is not the service's JSON.")
-    return value
-
-
-def task_id_checked(value: object) -> str:
-    """``value`` if it can be a task id.
-
-    Raises
-    ------
-    TransportError
-        Anything that must not be put into a URL.
-    """
-    if not isinstance(value, str) or not TASK_ID.fullmatch(value):
-        raise TransportError("the answer holds no usable task id.")
-    return value
 
 
 def decode_task(answer: Mapping[str, Any]) -> Task:
@@ -210,15 +175,15 @@ def decode_task(answer: Mapping[str, Any]) -> Task:
     return Task(
         task_id=task_id_checked(output.get("task_id")),
         task_status=status[:64] if isinstance(status, str) and status else "RUNNING",
-        request_id=_text(answer.get("request_id"), 128),
-        submit_time=_text(output.get("submit_time"), 64),
-        scheduled_time=_text(output.get("scheduled_time"), 64),
-        end_time=_text(output.get("end_time"), 64),
-        video_url=_url(output.get("video_url")),
-        orig_prompt=_text(output.get("orig_prompt")),
-        actual_prompt=_text(output.get("actual_prompt")),
-        code=_text(output.get("code"), 128),
-        message=_text(output.get("message"), 2000),
+        request_id=text(answer.get("request_id"), 128),
+        submit_time=text(output.get("submit_time"), 64),
+        scheduled_time=text(output.get("scheduled_time"), 64),
+        end_time=text(output.get("end_time"), 64),
+        video_url=address(output.get("video_url")),
+        orig_prompt=text(output.get("orig_prompt")),
+        actual_prompt=text(output.get("actual_prompt")),
+        code=text(output.get("code"), 128),
+        message=text(output.get("message"), 2000),
         usage=_usage(usage) if isinstance(usage, Mapping) else None,
     )
 
@@ -226,53 +191,24 @@ def decode_task(answer: Mapping[str, Any]) -> Task:
 def decode_error(answer: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
     """(code, message, request_id) of a refusal; each may be missing."""
     return (
-        _text(answer.get("code"), 128),
-        _text(answer.get("message"), 2000),
-        _text(answer.get("request_id"), 128),
+        text(answer.get("code"), 128),
+        text(answer.get("message"), 2000),
+        text(answer.get("request_id"), 128),
     )
-
-
-def seconds(header: str | None) -> float | None:
-    """A ``Retry-After`` in seconds; the form with a date is not used by the service."""
-    return float(header) if header and re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", header) else None
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
     # The 2.1 family calls the billed seconds video_duration; from 2.2 on the name is duration.
-    duration = _number(usage.get("duration"))
+    duration = number(usage.get("duration"))
     if duration is None:
-        duration = _number(usage.get("video_duration"))
-    count, tier = _number(usage.get("video_count")), _number(usage.get("SR"))
+        duration = number(usage.get("video_duration"))
+    count, tier = number(usage.get("video_count")), number(usage.get("SR"))
     audio = usage.get("audio")
     return Usage(
         duration=duration,
-        output_video_duration=_number(usage.get("output_video_duration")),
-        input_video_duration=_number(usage.get("input_video_duration")),
+        output_video_duration=number(usage.get("output_video_duration")),
+        input_video_duration=number(usage.get("input_video_duration")),
         video_count=None if count is None else int(count),
         SR=None if tier is None else int(tier),
         audio=audio if isinstance(audio, bool) else None,
     )
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if 0 <= number < 1e9 else None  # noqa: PLR2004  no clip has a billion of anything; also drops nan
-
-
-def _text(value: object, most: int = 8000) -> str | None:
-    return redacted(value)[:most] if isinstance(value, str) and value else None
-
-
-def _url(value: object) -> str | None:
-    if not isinstance(value, str) or len(value) > 4096:  # noqa: PLR2004  the length browsers and proxies still take
-        return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    return value if parts.scheme in ("http", "https") and parts.hostname else None
