@@ -39,8 +39,14 @@ def test_a_model_accepts_what_the_guide_lists(name: str) -> None:
     assert (spec.resolutions, spec.durations, spec.audio) == GUIDE[name]
 
 
-def test_the_models_beyond_the_guide_are_the_american_one_and_the_two_names_of_beijing() -> None:
-    assert set(catalog().models) - set(GUIDE) == {"wan2.6-i2v-us", "wanx2.1-i2v-plus", "wanx2.1-i2v-turbo"}
+def test_the_models_beyond_the_guide_are_the_american_one_the_two_names_of_beijing_and_the_next_generation() -> None:
+    assert set(catalog().models) - set(GUIDE) == {
+        "wan2.6-i2v-us",
+        "wanx2.1-i2v-plus",
+        "wanx2.1-i2v-turbo",
+        "wan2.7-i2v",
+        "wan2.7-i2v-2026-04-25",
+    }
     assert catalog().model("wan2.6-i2v-us").durations == (5, 10, 15)
 
 
@@ -69,10 +75,24 @@ def test_sound_tracks_and_shots_belong_to_the_newer_models() -> None:
 
 def test_long_prompts_and_large_images_belong_to_the_newer_models() -> None:
     for spec in catalog().models.values():
-        new = spec.name.startswith(("wan2.5", "wan2.6"))
-        assert spec.prompt_chars == (1500 if new else 800)
+        new = spec.name.startswith(("wan2.5", "wan2.6", "wan2.7"))
+        assert spec.prompt_chars == (5000 if "2.7" in spec.name else 1500 if new else 800)
         assert spec.image.bytes == (20 if new else 10) * 1024 * 1024
         assert (spec.image.side_min, spec.image.side_max, spec.negative_prompt_chars) == (240, 8000, 500)
+
+
+@pytest.mark.parametrize("name", ["wan2.7-i2v", "wan2.7-i2v-2026-04-25"])
+def test_the_next_generation_has_a_wire_shape_and_limits_of_its_own(name: str) -> None:
+    spec = catalog().model(name)
+    assert (spec.wire.name, spec.wire.listed) == ("media", "media")
+    assert set(spec.wire.places.values()) == {"first_frame", "last_frame", "driving_audio"}
+    assert (spec.image.ratio_max, spec.audio_file.seconds_min, spec.audio) == (8, 2, "always")
+    assert catalog().model("wan2.6-i2v").image.ratio_max is None
+    for region, currency, rate in (("singapore", "USD", "0.1"), ("beijing", "CNY", "0.6")):
+        price = catalog().price(name, region, "720P")
+        assert price is not None
+        assert (price.currency, str(price.rate.normalize())) == (currency, rate)
+    assert catalog().price(name, "virginia", "720P") is None
 
 
 def test_an_unknown_model_is_passed_through_with_permissive_limits() -> None:

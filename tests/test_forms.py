@@ -83,7 +83,7 @@ def test_every_parameter_has_exactly_one_field_and_the_model_comes_first(desk):
         ("integer", (5, 10), 5, Dropdown),
         ("integer", (), None, Text),
         ("flag", (), True, Checkbox),
-        ("address", (), None, Text),
+        ("sound", (), None, Text),
         ("word", (), None, Text),
     ],
 )
@@ -211,7 +211,7 @@ def test_what_is_only_missing_is_named_without_shouting(desk):
         ({"image": "images"}, "image", "it is a folder"),
         ({"prompt": "x" * 1501}, "prompt", "Shorten it by 1"),
         ({"negative_prompt": "x" * 501}, "negative_prompt", "501 characters"),
-        ({"audio_url": "song.mp3"}, "audio_url", "public address"),
+        ({"audio_url": "song.mp3"}, "audio_url", "no such file"),
         ({"seed": "a dozen"}, "seed", "not a whole number"),
         ({"seed": "-1"}, "seed", "out of range"),
         ({"shot_type": "multi", "prompt_extend": False}, "shot_type", "prompt_extend"),

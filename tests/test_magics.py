@@ -92,7 +92,7 @@ WRONG = {
     "silence where there is always sound": (
         f"%%wan_i2v {GOOD} --model wan2.6-i2v\nA cat.", "audio", "wan2.6-i2v-flash",
     ),
-    "a local audio file": (f"%%wan_i2v {GOOD} --audio-url verse.mp3\nA cat.", "audio_url", "http"),
+    "a misspelt audio file": (f"%%wan_i2v {GOOD} --audio-url verse.mp3\nA cat.", "audio_url", "no such file"),
     "a key in the line": (f"%%wan_i2v {GOOD} --api-key sk-0123456789abcdef01\nA cat.", "api_key", "revoke it"),
     "a key in the prompt": (f"%%wan_i2v {GOOD}\nUse sk-0123456789abcdef01 please.", "prompt", "key"),
     "an unknown region": (f"%%wan_i2v {GOOD} --region singapur\nA cat.", "region", "Did you mean singapore?"),

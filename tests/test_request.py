@@ -224,8 +224,8 @@ def test_the_switch_and_the_sound_track_are_refused_where_the_model_is_silent(na
 @pytest.mark.parametrize(
     ("url", "word"),
     [
-        ("rap.mp3", "local path"),
-        ("file://rap.mp3", "local path"),
+        ("rap.mp3", "no such file"),
+        ("file://rap.mp3", "no such file"),
         ("data:audio/mp3;base64,AAAA", "data: URI"),
         ("https://example.com/rap.ogg", ".ogg"),
         ("https:///rap.mp3", "no host"),
@@ -405,6 +405,7 @@ def test_an_unknown_model_is_a_warning_with_a_did_you_mean_and_a_pass_through() 
     assert asked.effective() | {"image": None} == {
         "prompt": "",
         "image": None,
+        "last_frame": None,
         "model": "wan2.6-i2v-falsh",
         "resolution": "4K",
         "duration": 60,
@@ -524,6 +525,7 @@ def test_every_parameter_is_in_the_table_with_its_place_in_the_body() -> None:
     assert {info.name for info in table.values() if info.where == "input"} == {
         "prompt",
         "image",
+        "last_frame",
         "audio_url",
         "negative_prompt",
         "template",
@@ -539,9 +541,16 @@ def test_the_table_narrows_down_to_one_model() -> None:
     table = {info.name: info for info in parameters("wan2.2-i2v-plus")}
     assert (table["resolution"].choices, table["resolution"].default) == (("480P", "1080P"), "480P")
     assert table["duration"].choices == (5,)
-    assert {info.name for info in table.values() if not info.applies} == {"audio", "audio_url", "shot_type"}
+    assert {info.name for info in table.values() if not info.applies} == {
+        "audio",
+        "audio_url",
+        "shot_type",
+        "last_frame",
+    }
     assert table["prompt"].limit == 800
-    assert all(info.applies for info in parameters("wan9-i2v"))
+    assert {info.name for info in parameters("wan9-i2v") if not info.applies} == {"last_frame"}
+    names = {info.name: info.wire_name for info in parameters("wan2.7-i2v") if info.kind in ("image", "sound")}
+    assert names == {"image": "first_frame", "last_frame": "last_frame", "audio_url": "driving_audio"}
 
 
 @given(st.sampled_from(sorted(catalog().models)), st.data())

@@ -15,7 +15,7 @@ from wan_notebook.errors import TransportError
 from wan_notebook.media import SentMedia, prepare
 from wan_notebook.request import I2VRequest
 from wan_notebook.tasks import TaskStatus
-from wan_notebook.wire import chunks, decode_task, encode
+from wan_notebook.wire import chunks, decode_task, encode, needs_resolving
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -64,6 +64,31 @@ def test_only_what_was_given_and_our_four_go_out(photos, model):
     assert set(body["input"]) == {"prompt", "img_url"}
     audio = {"audio"} if model == "wan2.6-i2v-flash" else set()
     assert set(body["parameters"]) == {"resolution", "duration", "seed"} | audio
+
+
+def test_the_media_of_the_next_generation_stand_in_a_list_and_nowhere_else(photos):
+    request = I2VRequest(
+        image=photos / "chelsea.png",
+        last_frame="https://example.com/end.png?Signature=secret",
+        audio_url="oss://dashscope-instant/a/verse.mp3",
+        model="wan2.7-i2v",
+        negative_prompt="rain",
+    )
+    media = {name: prepare(facts) for name, facts in request.media_facts.items()}
+    body, sent = encode(request, seed=9, media=media)
+    assert set(body["input"]) == {"negative_prompt", "media"}
+    assert [item["type"] for item in body["input"]["media"]] == ["first_frame", "last_frame", "driving_audio"]
+    assert [item["url"] for item in body["input"]["media"]] == [media["image"], request.last_frame, request.audio_url]
+    assert set(body["parameters"]) == {"resolution", "duration", "seed"}
+    first, last, _ = sent["input"]["media"]
+    assert first == {"type": "first_frame", "url": {
+        "sha256": media["image"].sha256, "bytes": 240512, "mime": "image/png", "how": "base64",
+    }}  # fmt: skip
+    assert last["url"]["url"] == "https://example.com/end.png"
+    assert needs_resolving(body["input"])
+    assert not needs_resolving({"media": [{"type": "first_frame", "url": "https://example.com/oss://a"}]})
+    data = json.loads(b"".join(chunks(body)[1]))
+    assert data["input"]["media"][0]["url"].startswith("data:image/png;base64,")
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)), JSON)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked"]
 
 STRIP = ("model", "resolution", "duration", "audio", "seed")
-TEXTS = ("prompt", "negative_prompt", "image")
+TEXTS = ("prompt", "negative_prompt")
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,11 @@ class Asked:
         return [fact(name.capitalize(), self.words(name), self.mark(name)) for name in STRIP]
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
-        """Every value but the texts: name, value as it is sent, where it comes from."""
-        yield "image", self.request.image_facts.name, "given"
+        """Every value but the texts, media first: name, value as it is sent, where it comes from."""
+        media = self.request.media_facts
+        for name, facts in media.items():
+            yield name, public_url(facts.source) if facts.kind == "url" else facts.name, "given"
         for name, value in self.values.items():
-            if name not in TEXTS and value is not None:
-                shown = public_url(value) if name == "audio_url" else str(value)
+            if name not in (*TEXTS, *media) and value is not None:
+                shown = str(value)
                 yield name, shown.lower() if isinstance(value, bool) else shown, self.mark(name)

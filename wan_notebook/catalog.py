@@ -21,7 +21,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import ConfigurationError
-from wan_notebook.facts import AudioLimits, ImageLimits, ModelSpec, Price, RateLimit, Region, ServiceFacts, Source
+from wan_notebook.facts import AudioLimits, ImageLimits, ModelSpec, Price, RateLimit, Region, ServiceFacts, Source, Wire
 from wan_notebook.wording import suggest
 
 if TYPE_CHECKING:
@@ -37,10 +37,12 @@ class Catalog:
     models: Mapping[str, ModelSpec]
     regions: Mapping[str, Region]
     service: ServiceFacts
+    wires: Mapping[str, Wire]
     unknown: ModelSpec = field(repr=False)
     pixels: Mapping[str, Any] = field(repr=False)
     prices: Mapping[str, Any] = field(repr=False)
     sources: Mapping[str, Source] = field(repr=False)
+    families: Mapping[str, str] = field(repr=False)
     refusals: Sequence[Mapping[str, Any]] = field(repr=False)
 
     def refusal(self, status: int, code: str | None, message: str | None) -> tuple[str, bool]:
@@ -58,9 +60,19 @@ class Catalog:
         return "", False
 
     def model(self, name: str) -> ModelSpec:
-        """Look up a model; one that is not in the catalogue gets ``known=False`` and permissive limits."""
+        """Look up a model; one that is not in the catalogue gets ``known=False`` and permissive limits.
+
+        Its media are placed as those of its family:
+
+        >>> catalog().model("wan2.7-i2v-2030-01-01").wire.name, catalog().model("wan9-i2v").wire.name
+        ('media', 'img_url')
+        """
         spec = self.models.get(name)
-        return spec if spec is not None else ModelSpec(**{**vars(self.unknown), "name": name})
+        if spec is not None:
+            return spec
+        family = next((wire for start, wire in self.families.items() if name.lower().startswith(start)), None)
+        wire = self.wires[family] if family else self.unknown.wire
+        return ModelSpec(**{**vars(self.unknown), "name": name, "wire": wire})
 
     def find_region(self, name_or_alias: str) -> Region | None:
         """Look up a region by name, vendor id or alias, in any case; None when there is none."""
@@ -128,14 +140,17 @@ def catalog() -> Catalog:
         tag: Source(tag, entry["title"], entry["url"], entry["date"].isoformat())
         for tag, entry in raw["sources"].items()
     }
+    wires = {name: _wire(name, entry, sources) for name, entry in raw["wires"].items()}
     return Catalog(
-        models={name: _model(name, entry, raw["limits"], sources) for name, entry in raw["models"].items()},
+        models={name: _model(name, entry, raw["limits"], wires, sources) for name, entry in raw["models"].items()},
         regions={name: _region(name, entry, sources) for name, entry in raw["regions"].items()},
         service=ServiceFacts(**{**raw["service"], "source": sources[raw["service"]["source"]]}),
-        unknown=_unknown(raw),
+        wires=wires,
+        unknown=_unknown(raw, wires),
         pixels=raw["pixels"],
         prices=raw["prices"],
         sources=sources,
+        families={start: name for name, entry in raw["wires"].items() for start in entry.get("families", ())},
         refusals=raw["refusals"],
     )
 
@@ -173,7 +188,13 @@ def predicted_size(width: int, height: int, resolution: str) -> tuple[int, int] 
     return max(wide, step), max(high, step)
 
 
-def _model(name: str, entry: Mapping[str, Any], limits: Mapping[str, Any], sources: Mapping[str, Source]) -> ModelSpec:
+def _model(
+    name: str,
+    entry: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    wires: Mapping[str, Wire],
+    sources: Mapping[str, Source],
+) -> ModelSpec:
     durations = entry["durations"]
     if isinstance(durations, dict):
         durations = range(durations["from"], durations["to"] + 1)
@@ -193,10 +214,10 @@ def _model(name: str, entry: Mapping[str, Any], limits: Mapping[str, Any], sourc
         shot_types=tuple(entry["shot_types"]),
         prompt_chars=entry["prompt_chars"],
         negative_prompt_chars=entry["negative_prompt_chars"],
-        image=_image_limits(limits, entry["image_bytes"]),
-        audio_file=_audio_limits(limits),
+        image=_image_limits(limits, entry["image_bytes"], entry.get("image_ratio_max")),
+        audio_file=_audio_limits(limits, entry.get("audio_seconds_min")),
         run_seconds=(low, high),
-        wire=entry["wire"],
+        wire=wires[entry["wire"]],
         regions=tuple(entry["regions"]),
         twin=entry.get("twin"),
         rate=RateLimit(**{**rate, "source": sources[rate["source"]]}),
@@ -204,7 +225,11 @@ def _model(name: str, entry: Mapping[str, Any], limits: Mapping[str, Any], sourc
     )
 
 
-def _unknown(raw: Mapping[str, Any]) -> ModelSpec:
+def _wire(name: str, entry: Mapping[str, Any], sources: Mapping[str, Source]) -> Wire:
+    return Wire(name, entry["places"], entry.get("listed", ""), sources[entry["source"]])
+
+
+def _unknown(raw: Mapping[str, Any], wires: Mapping[str, Wire]) -> ModelSpec:
     """What is assumed of a model that is not in the catalogue: only what the protocol itself says."""
     return ModelSpec(
         name="",
@@ -223,7 +248,7 @@ def _unknown(raw: Mapping[str, Any]) -> ModelSpec:
         image=_image_limits(raw["limits"], max(entry["image_bytes"] for entry in raw["models"].values())),
         audio_file=_audio_limits(raw["limits"]),
         run_seconds=None,
-        wire="img_url",
+        wire=wires["img_url"],
         regions=(),
         twin=None,
         rate=None,
@@ -231,22 +256,23 @@ def _unknown(raw: Mapping[str, Any]) -> ModelSpec:
     )
 
 
-def _image_limits(limits: Mapping[str, Any], size: int) -> ImageLimits:
+def _image_limits(limits: Mapping[str, Any], size: int, ratio: int | None = None) -> ImageLimits:
     entry = limits["image"]
     return ImageLimits(
         formats=tuple(entry["formats"]),
         side_min=entry["side_min"],
         side_max=entry["side_max"],
+        ratio_max=ratio,
         bytes=size,
         base64_bytes=entry["base64_bytes"],
     )
 
 
-def _audio_limits(limits: Mapping[str, Any]) -> AudioLimits:
+def _audio_limits(limits: Mapping[str, Any], shortest: int | None = None) -> AudioLimits:
     entry = limits["audio"]
     return AudioLimits(
         formats=tuple(entry["formats"]),
-        seconds_min=entry["seconds_min"],
+        seconds_min=shortest or entry["seconds_min"],
         seconds_max=entry["seconds_max"],
         bytes=entry["bytes"],
     )

@@ -30,6 +30,7 @@ from wan_notebook.wire import (
     chunks,
     decode_error,
     decode_task,
+    needs_resolving,
     upload_form,
 )
 
@@ -114,7 +115,7 @@ class WanClient:
             "Content-Length": str(length),
             "X-DashScope-Async": "enable",
         }
-        if any(str(value).startswith("oss://") for value in body["input"].values()):
+        if needs_resolving(body["input"]):
             headers["X-DashScope-OssResourceResolve"] = "enable"
         timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS)
         try:

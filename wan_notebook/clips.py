@@ -9,20 +9,12 @@ from pathlib import Path  # noqa: TC003  doctests and callers read these annotat
 from typing import TYPE_CHECKING
 
 from wan_notebook.errors import ConfigurationError
+from wan_notebook.media import EXTENSIONS
 
 if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
 
 __all__ = ["check_folder", "keep_input", "reserve", "settle", "stem_for"]
-
-EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/bmp": "bmp",
-    "image/webp": "webp",
-    "audio/wav": "wav",
-    "audio/mpeg": "mp3",
-}
 
 
 def stem_for(name: str | None, created_at: str) -> str:

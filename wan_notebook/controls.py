@@ -29,8 +29,9 @@ from wan_notebook import phrases
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.markup import MUTED, RED, WRAP, tag
-from wan_notebook.media import measure
-from wan_notebook.request import parameters
+from wan_notebook.media import ImageFacts
+from wan_notebook.request import MEASURES, parameters
+from wan_notebook.sounds import SoundFacts
 from wan_notebook.wording import holds_key, one_of, shown
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ParameterField", "field_for"]
 
-WHOLE_ROW = ("text", "image")  # kinds that need the width
+WHOLE_ROW = ("text", "image", "sound")  # kinds that need the width
+UPLOADS = {
+    "image": ("image/png,image/jpeg,image/bmp,image/webp", "A picture"),
+    "sound": ("audio/wav,audio/mpeg,.wav,.mp3", "A sound"),
+}
 LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
 ABOVE = {"flex_flow": "column", "align_items": "stretch", "width": "auto", "height": "auto", "margin": "0"}
 BESIDE = {"width": "auto", "margin": "0 0 0 6px"}
@@ -203,8 +208,8 @@ class SeedField(ParameterField):
         return [button]
 
 
-class ImageField(ParameterField):
-    """A path or address, a file from this computer, or what was given in Python."""
+class MediaField(ParameterField):
+    """A picture or a sound: its path or address, a file from this computer, or what was given in Python."""
 
     def __init__(self, info: ParameterInfo, value: object, changed: Callable[[], None]) -> None:
         self.held = None if isinstance(value, str) else value
@@ -214,16 +219,23 @@ class ImageField(ParameterField):
     @property
     def value(self) -> Any:
         """Text, the bytes of the chosen file, or the object given in Python."""
-        return self.held if self.held is not None else super().value
+        return self.held if self.held is not None and self.info.applies else super().value
+
+    def reshape(self, info: ParameterInfo, model: ModelSpec) -> None:
+        """As of any field; the button is for those models only that take the medium."""
+        super().reshape(info, model)
+        self.upload.disabled = not info.applies
 
     def placeholder(self) -> str:
-        return "images/cat.png or https://…" if self.held is None else f"({shown(self.held)})"
+        example = "images/cat.png" if self.info.kind == "image" else "audio/verse.mp3"
+        return f"{example} or https://…" if self.held is None else f"({shown(self.held)})"
 
     def extras(self) -> list[Any]:
+        accept, what = UPLOADS[self.info.kind]
         self.upload = FileUpload(
-            accept="image/png,image/jpeg,image/bmp,image/webp",
+            accept=accept,
             description="Choose a file",
-            tooltip="A picture from this computer, up to 10 MB; a larger one by its path",
+            tooltip=f"{what} from this computer, up to 10 MB; a larger one by its path",
             layout=Layout(**BESIDE),
         )
         self.upload.observe(self._uploaded, "value")
@@ -231,22 +243,26 @@ class ImageField(ParameterField):
 
     def advice(self, problem: Problem) -> str:
         """As of any field, in the words of a form."""
-        if self.value is None:
+        if self.value is None and self.info.name == "image":
             return "A first frame is required: its path, its address, or a file from this computer (up to 10 MB)."
         return super().advice(problem)
 
     def usual(self) -> str:
-        """What is known of the chosen image, and about the clip it will give."""
+        """What is known of the chosen file, and what it means for the clip."""
         try:
-            facts = measure(self.value) if self.value is not None else None
+            facts = MEASURES[self.info.name](self.value) if self.value is not None else None
         except InvalidRequestError:
             facts = None
         if facts is None:
-            return self.info.help
-        if facts.width is None or facts.height is None:
-            return f"{facts.name or 'the address'} is fetched by the service; its size is not known here"
-        kind = f"{facts.format} {phrases.file_size(facts.bytes)}" if facts.bytes else "given in Python"
-        return f"{self._file or facts.name}: {facts.width} × {facts.height} pixels, {kind}{self.note}"
+            return super().usual() if self.info.name != "image" else self.info.help
+        name, size = self._file or facts.name, phrases.file_size(facts.bytes or 0)
+        if isinstance(facts, SoundFacts) and facts.seconds is not None:
+            return f"{name}: {facts.seconds:.1f} s, {facts.format} {size}{self.note}"
+        if isinstance(facts, ImageFacts) and facts.width is not None:
+            kind = f"{facts.format} {size}" if facts.bytes else "given in Python"
+            return f"{name}: {facts.width} × {facts.height} pixels, {kind}{self.note}"
+        unknown = "size" if self.info.kind == "image" else "length"
+        return f"{name or 'the address'} is fetched by the service; its {unknown} is not known here"
 
     def _edited(self, change: Any) -> None:
         if not self._quiet and change["new"].strip():
@@ -267,7 +283,7 @@ class ImageField(ParameterField):
 
 def field_for(info: ParameterInfo, value: object, changed: Callable[[], None]) -> ParameterField:
     """The field of a parameter."""
-    kind = ImageField if info.kind == "image" else SeedField if info.name == "seed" else ParameterField
+    kind = MediaField if info.kind in UPLOADS else SeedField if info.name == "seed" else ParameterField
     return kind(info, value, changed)
 
 

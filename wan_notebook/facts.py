@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Region",
     "ServiceFacts",
     "Source",
+    "Wire",
 ]
 
 
@@ -88,11 +90,12 @@ class Region:
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What the service takes as a first frame: formats (by their bytes), sides in pixels, size in bytes."""
+    """What the service takes as a frame: formats (by their bytes), sides in pixels, shape, size in bytes."""
 
     formats: tuple[str, ...]
     side_min: int
     side_max: int
+    ratio_max: int | None  # longer side to shorter; None where no limit is documented
     bytes: int
     base64_bytes: int  # raw size above which base64 is not used
 
@@ -105,6 +108,26 @@ class AudioLimits:
     seconds_min: int
     seconds_max: int
     bytes: int
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How the media of a request are placed in its ``input``.
+
+    Parameters
+    ----------
+    name : str
+    places : mapping of str to str
+        Field of the request to the service's name for it. A medium that is not here cannot be sent.
+    listed : str
+        The field of ``input`` that takes them all as ``[{"type": …, "url": …}, …]``; empty where each has its own.
+    source : Source
+    """
+
+    name: str
+    places: Mapping[str, str]
+    listed: str
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -165,8 +188,8 @@ class ModelSpec:
     audio_file : AudioLimits
     run_seconds : tuple of int or None
         Shortest and longest usual time until the clip is ready.
-    wire : str
-        Shape of the request body: ``img_url``.
+    wire : Wire
+        Which media it takes, and where they stand in the request body.
     regions : tuple of str
         Where it is offered.
     twin : str or None
@@ -191,7 +214,7 @@ class ModelSpec:
     image: ImageLimits
     audio_file: AudioLimits
     run_seconds: tuple[int, int] | None
-    wire: str
+    wire: Wire
     regions: tuple[str, ...]
     twin: str | None
     rate: RateLimit | None
@@ -206,7 +229,7 @@ class ParameterInfo:
     ----------
     name : str
     kind : str
-        ``text``, ``image``, ``choice``, ``integer``, ``flag``, ``address`` or ``word``.
+        ``text``, ``image``, ``sound``, ``choice``, ``integer``, ``flag`` or ``word``.
     choices : tuple
         Accepted values; empty where anything (or anything up to ``limit``) goes.
     default : object
@@ -215,7 +238,7 @@ class ParameterInfo:
     where : str
         Part of the request body: ``model``, ``input`` or ``parameters``.
     wire_name : str
-        The service's name for it.
+        The service's name for it; of a medium the one the chosen model knows it by.
     applies : bool
         Whether the chosen model has it.
     limit : int or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.catalog import catalog
@@ -28,6 +29,7 @@ __all__ = [
     "lower",
     "model_name",
     "picture",
+    "sound",
     "text",
     "tier",
     "unreadable",
@@ -39,6 +41,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 ALIASES = {"img_url": "image"}
+CLIPS = "Continuing a clip (first_clip) is not supported here, only clips made from a first frame"
 # Parameters people know from elsewhere, and what to do instead.
 ELSEWHERE = {
     "n": "The service has no such parameter: one task makes one clip, submit it several times",
@@ -48,7 +51,12 @@ ELSEWHERE = {
     "fps": "The service has no such parameter: clips have 30 frames per second",
     "extend_prompt": "Its documented name is prompt_extend",
     "first_frame_url": "Its name here is image (or img_url)",
-    "last_frame_url": "These models take a first frame only",
+    "last_frame_url": "Its name here is last_frame",
+    "first_frame": "Its name here is image (or img_url)",
+    "driving_audio": "Its name here is audio_url",
+    "media": "Give its parts by name: image, last_frame and audio_url",
+    "first_clip": CLIPS,
+    "video_url": CLIPS,
     "api_key": "It is not part of a request: give it to submit() or generate(), or set DASHSCOPE_API_KEY",
     "workspace": "It is not part of a request: set DASHSCOPE_WORKSPACE_ID",
     "region": "It is not part of a request: give it to submit() or generate()",
@@ -145,7 +153,13 @@ def flag(value: object) -> object:
 
 
 def picture(value: object) -> object:
-    """The first frame in a form that cannot change any more: text, bytes or a PIL image."""
+    """A frame in a form that cannot change any more: text, bytes or a PIL image."""
+    held = snapshot(value)
+    return (text(held) or None) if isinstance(held, str) else held
+
+
+def sound(value: object) -> object:
+    """A sound track in a form that cannot change any more: text or bytes."""
     held = snapshot(value)
     return (text(held) or None) if isinstance(held, str) else held
 
@@ -169,19 +183,22 @@ def _whole_fix(said: str) -> str:
 def allowed(name: str, spec: ModelSpec) -> str:
     """What a field takes, in words, for the chosen model; empty where it has no bounds."""
     image, track, yes_or_no = spec.image, spec.audio_file, "true or false"
+    shape = f"from 1:{image.ratio_max} to {image.ratio_max}:1, " if image.ratio_max else ""
+    frame = (
+        f"one {one_of(image.formats)} image, {image.side_min} to {image.side_max} pixels per side, "
+        f"{shape}up to {image.bytes // 1024 // 1024} MB"
+    )
     words: dict[str, str] = {
         "prompt": f"up to {spec.prompt_chars} characters" if spec.prompt_chars else "text",
         "negative_prompt": f"up to {spec.negative_prompt_chars} characters" if spec.negative_prompt_chars else "text",
-        "image": (
-            f"one {one_of(image.formats)} image, {image.side_min} to {image.side_max} pixels per side, "
-            f"up to {image.bytes // 1024 // 1024} MB"
-        ),
+        "image": frame,
+        "last_frame": frame,
         "model": one_of(catalog().models),
         "resolution": one_of(spec.resolutions),
         "duration": _seconds(spec.durations),
         "audio": yes_or_no,
         "audio_url": (
-            f"a public http(s) or oss:// address of a {one_of(track.formats)} file, "
+            f"a {one_of(track.formats)} file or its public http(s) or oss:// address, "
             f"{track.seconds_min} to {track.seconds_max} s, up to {track.bytes // 1024 // 1024} MB"
         ),
         "shot_type": one_of(spec.shot_types),
@@ -229,7 +246,7 @@ def unreadable(item: Any, known: Mapping[str, Any], spec: ModelSpec) -> Sequence
     """Our words for what pydantic collected about one field."""
     name, reason = str(item["loc"][0]), item.get("ctx", {}).get("error")
     if isinstance(reason, InvalidRequestError):
-        return reason.problems
+        return [replace(problem, field=name) for problem in reason.problems]
     if isinstance(reason, Wrong):
         value = "" if reason.secret else shown(known[name])
         return [Problem(name, value, reason.problem, allowed(name, spec), reason.fix)]

@@ -7,6 +7,7 @@ import binascii
 import contextlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -15,16 +16,28 @@ from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.wording import shown, suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from PIL.Image import Image
 
-__all__ = ["Raw", "decode_data_uri", "find_file", "snapshot"]
+__all__ = ["Raw", "about", "decode_data_uri", "find_file", "snapshot"]
 
 Raw = bytes  # for classes that have a field called ``bytes``
 WAYS = "a path, an http(s) URL, a data: URI, bytes, an open binary file, a PIL image or an array"
 EIGHT_BITS = "Give height x width x 3 values of type uint8, e.g. (255 * array).astype('uint8')"
 DATA_URI = re.compile(r"data:(?P<mime>[^;,]*)(?P<rest>[^,]*),", re.IGNORECASE)
 LOOKS_LIKE_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}")
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+
+@contextlib.contextmanager
+def about(role: str, allowed: str = "") -> Iterator[None]:
+    """Problems found inside name this field of the request, and, if given, what it takes."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        found = [replace(p, field=role, allowed=allowed or p.allowed) for p in error.problems]
+        raise InvalidRequestError(found) from None
 
 
 def snapshot(source: object) -> str | bytes | Image:
@@ -87,7 +100,7 @@ def decode_data_uri(uri: str) -> bytes:
         raise refuse(uri, "its base64 text is damaged", "Encode the file again, or give its path") from None
 
 
-def find_file(text: str, folder: Path | None = None) -> Path:
+def find_file(text: str, folder: Path | None = None, suffixes: Collection[str] = SUFFIXES) -> Path:
     """The existing file a path means, made absolute.
 
     Parameters
@@ -96,6 +109,8 @@ def find_file(text: str, folder: Path | None = None) -> Path:
         A path; ``~`` and the vendor's ``file://`` forms (``file://./cat.png``, ``file:///data/cat.png``) too.
     folder : Path, optional
         What a relative path is relative to; the working directory if not given.
+    suffixes : collection of str
+        How the names end of those files that may be suggested instead.
 
     Raises
     ------
@@ -116,10 +131,10 @@ def find_file(text: str, folder: Path | None = None) -> Path:
                 return path.absolute()
         path = (folder or Path()) / Path(plain).expanduser()
         if path.is_dir():
-            raise refuse(text, "it is a folder", f"Name one image in it{_example(path)}")
+            raise refuse(text, "it is a folder", f"Name one file in it{_example(path, suffixes)}")
         if path.exists():
-            raise refuse(text, "it is no ordinary file", "Give an image file")
-        fix = _closest(path)
+            raise refuse(text, "it is no ordinary file", "Give a file")
+        fix = _closest(path, suffixes)
     except (OSError, RuntimeError, ValueError) as error:  # name too long, no such user, not allowed to look
         if isinstance(error, InvalidRequestError):
             raise
@@ -130,23 +145,23 @@ def find_file(text: str, folder: Path | None = None) -> Path:
     raise refuse(text, "there is no such file", fix)
 
 
-def _closest(path: Path) -> str:
+def _closest(path: Path, suffixes: Collection[str]) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"There is no folder {shown(folder.name)} in {shown(folder.parent.resolve().name or '/')}"
-    close = suggest(path.name, [entry.name for entry in _images(folder)])
+    close = suggest(path.name, [entry.name for entry in _files(folder, suffixes)])
     if close:
         return f"Did you mean {shown(close)}?"
     return f"The working folder is {shown(folder.resolve().name or '/')}; check the path"
 
 
-def _example(folder: Path) -> str:
-    first = next(iter(_images(folder)), None)
+def _example(folder: Path, suffixes: Collection[str]) -> str:
+    first = next(iter(_files(folder, suffixes)), None)
     return f", e.g. {shown(first.name)}" if first else ""
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES)[:1000]
+def _files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in suffixes)[:1000]
 
 
 def refuse(value: object, problem: str, fix: str) -> InvalidRequestError:

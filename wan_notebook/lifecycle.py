@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.client import WanClient
     from wan_notebook.media import SentMedia
+    from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Clip, Cost, JobUpdate, Task, Usage
 
 __all__ = ["Life", "Plan"]
@@ -61,7 +62,7 @@ class Plan:
     stem : str
         The clip's file name without its ending.
     upload_above : int
-        Bytes above which a medium is uploaded rather than sent as base64.
+        Bytes above which an image is uploaded rather than sent as base64.
     price : callable
         The real cost of what the service reports it used.
     """
@@ -100,22 +101,31 @@ class Life:
         update = self._picture()
         request = update.request
         await asyncio.to_thread(check_folder, self._plan.outputs)
-        item = await asyncio.to_thread(prepare, request.image_facts, max_bytes=request.spec.image.bytes)
-        kept = await asyncio.to_thread(keep_input, self._plan.outputs, item)
-        media = {"image": item}
-        self._tell(
-            media=(item,),
-            kept={item.sha256: kept} if kept and item.sha256 else {},
-            notes=(*update.notes, *(note for note in item.notes if note not in update.notes)),
-        )
+        media, kept = await self._prepare(request)
+        notes = dict.fromkeys((*update.notes, *(note for item in media.values() for note in item.notes)))
+        self._tell(media=tuple(media.values()), kept=kept, notes=tuple(notes))
         client = self._client = await self._plan.connect()
         self._tell(endpoint=client.public_address())
-        if item.data is not None and item.bytes > self._plan.upload_above:
-            item = media["image"] = replace(item, how="oss", url=await client.upload(item, request.model))
+        for name, item in media.items():
+            if item.how == "oss" and item.url is None:
+                media[name] = replace(item, url=await client.upload(item, request.model))
         task = await self._submit(client, media)
-        self._tell(media=(replace(item, data=None),))  # the bytes are on disk and on their way; nobody needs them here
+        # the bytes are on disk and on their way; nobody needs them here
+        self._tell(media=tuple(replace(item, data=None) for item in media.values()))
         task = await self._follow(client, task)
         return await self._deliver(client, task)
+
+    async def _prepare(self, request: I2VRequest) -> tuple[dict[str, SentMedia], dict[str, Path]]:
+        """Every medium as it will be sent, and where its bytes are kept."""
+        media, kept = {}, {}
+        for name, facts in request.media_facts.items():
+            item = media[name] = await asyncio.to_thread(
+                prepare, facts, max_raw_base64=self._plan.upload_above, max_bytes=request.spec.image.bytes
+            )
+            path = await asyncio.to_thread(keep_input, self._plan.outputs, item)
+            if path and item.sha256:
+                kept[item.sha256] = path
+        return media, kept
 
     async def cancel(self) -> bool:
         """Cancel a submitted task if it is still PENDING; False (and a note on the card) where that is too late."""

@@ -1,21 +1,21 @@
-"""The first frame: measured cheaply from its header, and later made ready to send.
+"""The frames and the sound of a request: measured cheaply in the cell, and later made ready to send.
 
-:func:`measure` runs in the cell and reads no more than a header; :func:`prepare` decodes, rotates, flattens and hashes,
-and belongs into a thread. The format of an image is what its bytes say, never what its name says. The four formats are
-those of the API reference of 2026-05-22, which also says that a PNG must have no alpha channel.
+:func:`measure` runs in the cell and reads no more than an image's header; :func:`prepare` decodes, rotates, flattens
+and hashes, and belongs into a thread. Sounds are measured in :mod:`wan_notebook.sounds`. The format of an image is what
+its bytes say, never what its name says; the four formats are those of the API reference of 2026-05-22.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from wan_notebook.addresses import is_address, public_url
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.intake import Raw, decode_data_uri, find_file, snapshot
+from wan_notebook.intake import Raw, about, decode_data_uri, find_file, snapshot
 from wan_notebook.pixels import (
     MIME,
     DamagedImageError,
@@ -26,16 +26,28 @@ from wan_notebook.pixels import (
     orientation_of,
     upright,
 )
+from wan_notebook.sounds import SoundFacts, load_sound
 from wan_notebook.wording import shown
 
-__all__ = ["ImageFacts", "SentMedia", "changes", "measure", "prepare", "public_url"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
+__all__ = ["EXTENSIONS", "Facts", "ImageFacts", "SentMedia", "changes", "measure", "prepare", "public_url"]
+
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/bmp": "bmp",
+    "image/webp": "webp",
+    "audio/wav": "wav",
+    "audio/mpeg": "mp3",
+}
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What the header of a first frame says.
+    """What the header of a frame says.
 
     Parameters
     ----------
@@ -55,11 +67,14 @@ class ImageFacts:
     animated : bool
     source : str, Path, bytes or PIL image
         What :func:`prepare` reads; a path is absolute.
+    role : str
+        The request's field: ``image`` or ``last_frame``.
     """
 
     kind: str
     name: str
     source: Any = field(repr=False)
+    role: str = "image"
     format: str | None = None
     mime: str | None = None
     width: int | None = None
@@ -70,6 +85,9 @@ class ImageFacts:
     animated: bool = False
 
 
+Facts = ImageFacts | SoundFacts
+
+
 @dataclass(frozen=True)
 class SentMedia:
     """One medium exactly as it is sent; frozen and picklable.
@@ -77,7 +95,7 @@ class SentMedia:
     Parameters
     ----------
     role : str
-        ``image`` or ``audio``.
+        The request's field: ``image``, ``last_frame`` or ``audio_url``.
     how : str
         ``base64``, ``oss`` (to be uploaded while ``url`` is None) or ``url``.
     name, mime : str
@@ -107,13 +125,15 @@ class SentMedia:
     notes: tuple[str, ...] = ()
 
 
-def measure(source: object, *, folder: Path | None = None) -> ImageFacts:
-    """Read the header of a first frame.
+def measure(source: object, *, role: str = "image", folder: Path | None = None) -> ImageFacts:
+    """Read the header of a frame.
 
     Parameters
     ----------
     source : str, os.PathLike, bytes, PIL image, array or binary file
         A string is an http(s) or ``oss://`` address (not fetched), a ``data:`` URI, or a path (``~``, ``file://``).
+    role : str
+        The request's field, which problems name.
     folder : Path, optional
         What a relative path is relative to; the working directory if not given.
 
@@ -122,7 +142,11 @@ def measure(source: object, *, folder: Path | None = None) -> ImageFacts:
     InvalidRequestError
         It is no JPEG, PNG, BMP or WEBP image, or cannot be read.
     """
-    held = snapshot(source)
+    with about(role):
+        return replace(_measured(snapshot(source), folder), role=role)
+
+
+def _measured(held: str | bytes | Image, folder: Path | None) -> ImageFacts:
     if isinstance(held, bytes):
         return _from_bytes(held, kind="bytes", name="image", value=held)
     if not isinstance(held, str):
@@ -142,27 +166,34 @@ def measure(source: object, *, folder: Path | None = None) -> ImageFacts:
         raise _refuse(held, f"it cannot be read ({error.strerror or error})", "Check its permissions") from None
 
 
-def prepare(facts: ImageFacts, *, max_raw_base64: int | None = None, max_bytes: int | None = None) -> SentMedia:
-    """Make a first frame ready to send. Heavy: decodes the whole image; run it in a thread.
+def prepare(facts: Facts, *, max_raw_base64: int | None = None, max_bytes: int | None = None) -> SentMedia:
+    """Make a medium ready to send. Heavy: decodes the whole of it; run it in a thread.
 
-    The original bytes are kept untouched when nothing has to change. Otherwise the image is turned upright, put on
+    The original bytes are kept untouched when nothing has to change. Otherwise an image is turned upright, put on
     white, and encoded as PNG (as JPEG of quality 95 when the PNG would exceed ``max_bytes``), and a note says so.
 
     Parameters
     ----------
-    facts : ImageFacts
+    facts : ImageFacts or SoundFacts
     max_raw_base64 : int, optional
-        Bytes above which ``how`` is ``oss`` rather than ``base64``; never, if not given.
+        Bytes above which ``how`` is ``oss`` rather than ``base64``; never, if not given. Sounds are always uploaded.
     max_bytes : int, optional
         Largest image the model takes.
 
     Raises
     ------
     InvalidRequestError
-        The image is damaged, changed since it was measured, or is too large to be sent.
+        The medium is damaged, changed since it was measured, or is too large to be sent.
     """
     if facts.kind in ("url", "oss"):
-        return SentMedia("image", facts.kind, facts.name, "", None, 0, None, None, url=facts.source)
+        return SentMedia(facts.role, facts.kind, facts.name, "", None, 0, None, None, url=facts.source)
+    if isinstance(facts, SoundFacts):
+        return _sent(facts, load_sound(facts), facts.mime or "", how="oss")
+    with about(facts.role):
+        return _prepared(facts, max_raw_base64, max_bytes)
+
+
+def _prepared(facts: ImageFacts, max_raw_base64: int | None, max_bytes: int | None) -> SentMedia:
     if facts.kind == "pixels":
         image, data, mime = facts.source, b"", MIME["PNG"]
     else:
@@ -178,18 +209,14 @@ def prepare(facts: ImageFacts, *, max_raw_base64: int | None = None, max_bytes: 
             notes += ("the image is sent as JPEG of quality 95: as PNG it would be too large",)
     if max_bytes is not None and len(data) > max_bytes:
         raise _refuse(facts.name, f"it would be sent as {_mb(len(data))}", "Make it smaller", f"up to {_mb(max_bytes)}")
-    return SentMedia(
-        role="image",
-        how="oss" if max_raw_base64 is not None and len(data) > max_raw_base64 else "base64",
-        name=Path(facts.name).stem + {"image/jpeg": ".jpg"}.get(mime, f".{mime.partition('/')[2]}"),
-        mime=mime,
-        sha256=hashlib.sha256(data).hexdigest(),
-        bytes=len(data),
-        width=facts.width,
-        height=facts.height,
-        data=data,
-        notes=notes,
-    )
+    how = "oss" if max_raw_base64 is not None and len(data) > max_raw_base64 else "base64"
+    return replace(_sent(facts, data, mime, how=how), width=facts.width, height=facts.height, notes=notes)
+
+
+def _sent(facts: Facts, data: Raw, mime: str, *, how: str) -> SentMedia:
+    name = f"{Path(facts.name).stem}.{EXTENSIONS[mime]}"
+    summed = hashlib.sha256(data).hexdigest()
+    return SentMedia(facts.role, how, name, mime, summed, len(data), None, None, data)
 
 
 def changes(facts: ImageFacts) -> tuple[str, ...]:

@@ -114,11 +114,11 @@ def _asked(update: JobUpdate) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     for info in parameters():
         value = getattr(request, info.name)
-        if info.name == "image":
-            facts = request.image_facts
+        facts = request.media_facts.get(info.name)
+        if facts is not None:
             value = {"kind": facts.kind, "name": _short(facts.name)}
-        elif info.name == "audio_url" and isinstance(value, str):
-            value = recorded_url(value)
+            if facts.kind == "url":
+                value["url"] = recorded_url(facts.source)
         elif info.name in ("prompt", "negative_prompt") and update.sent is not None:
             continue
         asked[info.name] = value

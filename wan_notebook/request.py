@@ -7,7 +7,8 @@ through :func:`parameters`; adding a parameter is one line here (and a rule in `
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation of a private attribute
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -15,28 +16,26 @@ from wan_notebook import fields, validation
 from wan_notebook.catalog import catalog, predicted_size, suggest
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.facts import ParameterInfo
-from wan_notebook.media import measure
+from wan_notebook.media import Facts, ImageFacts, measure
+from wan_notebook.sounds import measure_sound
 from wan_notebook.wording import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from pydantic.config import JsonDict
 
     from wan_notebook.facts import ModelSpec
-    from wan_notebook.media import ImageFacts
 
-__all__ = ["I2VRequest", "ParameterInfo", "UnknownModelWarning", "parameters", "region_problems"]
+__all__ = ["MEASURES", "I2VRequest", "ParameterInfo", "UnknownModelWarning", "parameters", "region_problems"]
 
 
 class UnknownModelWarning(UserWarning):
     """The model is not in the catalogue: only the service can say what it takes and costs."""
 
 
-def _field(
-    default: Any, where: str, kind: str, help_: str, *, wire: str = "", choices: str = "", limit: str = ""
-) -> Any:
-    extra: JsonDict = {"where": where, "wire": wire, "kind": kind, "choices": choices, "limit": limit}
+def _field(default: Any, where: str, kind: str, help_: str, *, choices: str = "", limit: str = "") -> Any:
+    extra: JsonDict = {"where": where, "kind": kind, "choices": choices, "limit": limit}
     return Field(default=default, description=help_, json_schema_extra=extra)
 
 
@@ -75,7 +74,10 @@ class I2VRequest(BaseModel):
         "", "input", "text", "what happens in the clip", limit="prompt_chars"
     )
     image: Annotated[Any, BeforeValidator(fields.picture)] = _field(
-        None, "input", "image", "the first frame: path, URL, data: URI, bytes, PIL image or array", wire="img_url"
+        None, "input", "image", "the first frame: path, URL, data: URI, bytes, PIL image or array"
+    )
+    last_frame: Annotated[Any, BeforeValidator(fields.picture)] = _field(
+        None, "input", "image", "the frame the clip ends with, in any form a first frame may have"
     )
     model: Annotated[str, BeforeValidator(fields.model_name)] = _field(
         "wan2.6-i2v-flash", "model", "choice", "the model that makes the clip"
@@ -87,7 +89,9 @@ class I2VRequest(BaseModel):
         None, "parameters", "integer", "length of the clip in seconds; sets the price", choices="durations"
     )
     audio: Flag = _field(None, "parameters", "flag", "whether the clip has sound; without it costs half")
-    audio_url: Word = _field(None, "input", "address", "public address of a wav or mp3 the clip follows")
+    audio_url: Annotated[Any, BeforeValidator(fields.sound)] = _field(
+        None, "input", "sound", "a wav or mp3 the clip follows: path, bytes or public address"
+    )
     shot_type: Annotated[str | None, BeforeValidator(fields.lower)] = _field(
         None, "parameters", "choice", "one shot or several", choices="shot_types"
     )
@@ -101,7 +105,7 @@ class I2VRequest(BaseModel):
     seed: Whole = _field(None, "parameters", "integer", "start of the random numbers; drawn and recorded if left out")
     template: Word = _field(None, "input", "word", "a video effect instead of a prompt; Beijing only")
 
-    _facts: ImageFacts = PrivateAttr()
+    _facts: Mapping[str, Facts] = PrivateAttr()
     _notes: tuple[str, ...] = PrivateAttr(default=())
 
     def __init__(self, /, **given: Any) -> None:
@@ -114,15 +118,16 @@ class I2VRequest(BaseModel):
             super().__init__(**{name: value for name, value in known.items() if name not in unread})
             spec = catalog().unknown if "model" in unread else self.spec
             problems += [found for item in error.errors() for found in fields.unreadable(item, known, spec)]
-        facts = None
-        if self.image is not None:
-            try:
-                facts = measure(self.image)
-            except InvalidRequestError as error:
-                problems += error.problems
-                unread.add("image")
+        facts: dict[str, Facts] = {}
+        for name, look in MEASURES.items():
+            if getattr(self, name) is not None:
+                try:
+                    facts[name] = look(getattr(self, name), role=name)
+                except InvalidRequestError as error:
+                    problems += error.problems
+                    unread.add(name)
         problems += validation.check(vars(self), facts, lambda name: name not in unread)
-        if problems or facts is None:
+        if problems:
             order = list(type(self).model_fields)
             raise InvalidRequestError(sorted(problems, key=lambda p: order.index(p.field) if p.field in order else 99))
         self._facts = facts
@@ -136,9 +141,14 @@ class I2VRequest(BaseModel):
         return catalog().model(self.model)
 
     @property
-    def image_facts(self) -> ImageFacts:
-        """What the header of the first frame said when the request was made."""
+    def media_facts(self) -> Mapping[str, Facts]:
+        """What was seen of each medium when the request was made, by the name of its field; in the order of sending."""
         return self._facts
+
+    @property
+    def image_facts(self) -> ImageFacts:
+        """Those of the first frame."""
+        return cast("ImageFacts", self._facts["image"])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -153,9 +163,10 @@ class I2VRequest(BaseModel):
     @property
     def predicted_size(self) -> tuple[int, int] | None:
         """Width and height of the clip to expect, "about"; None for an image given by URL."""
-        if self._facts.width is None or self._facts.height is None:
+        facts = self.image_facts
+        if facts.width is None or facts.height is None:
             return None
-        return predicted_size(self._facts.width, self._facts.height, str(self.effective()["resolution"]))
+        return predicted_size(facts.width, facts.height, str(self.effective()["resolution"]))
 
     def effective(self) -> dict[str, Any]:
         """Every field with our defaults filled in; None only where nothing is sent.
@@ -211,11 +222,16 @@ class I2VRequest(BaseModel):
         for name in type(self).model_fields:
             if name in self.given:
                 value = getattr(self, name)
-                yield name, shown(value) if name in ("image", "audio_url") else value
+                yield name, shown(value) if name in MEASURES else value
+
+
+LOOKS: dict[str, Callable[..., Facts]] = {"image": measure, "sound": measure_sound}
+KINDS = {name: cast("dict[str, str]", f.json_schema_extra)["kind"] for name, f in I2VRequest.model_fields.items()}
+MEASURES = {name: LOOKS[kind] for name, kind in KINDS.items() if kind in LOOKS}  # the media, in the order of sending
 
 
 def region_problems(request: I2VRequest, region_name: str) -> list[Problem]:
-    """What cannot work in a region: a model or an effect that is not offered there.
+    """What cannot work in a region: a model, an effect or an upload that is not offered there.
 
     Parameters
     ----------
@@ -223,7 +239,7 @@ def region_problems(request: I2VRequest, region_name: str) -> list[Problem]:
     region_name : str
         Name, vendor id or alias. Nothing is known of a region that is not in the catalogue: no problems.
     """
-    return validation.regional(request.spec, request.template, region_name)
+    return validation.regional(request.spec, request.template, request.media_facts, region_name)
 
 
 def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
@@ -243,6 +259,7 @@ def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
     }
     missing = set() if (spec.known and spec.audio == "switch") or not spec.known else {"audio"}
     missing |= set() if spec.audio_url else {"audio_url"}
+    missing |= set(MEASURES) - set(spec.wire.places)
     missing |= set() if spec.shot_types or not spec.known else {"shot_type"}
     table = []
     for name, declared in I2VRequest.model_fields.items():
@@ -262,7 +279,7 @@ def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
                 default=defaults.get(name, declared.default),
                 help=declared.description or "",
                 where=extra["where"],
-                wire_name=extra["wire"] or name,
+                wire_name=spec.wire.places.get(name, name),
                 applies=name not in missing,
                 limit=limit,
             )

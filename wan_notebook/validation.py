@@ -8,63 +8,64 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.addresses import extension, is_address, unreachable, wrong_address
+from wan_notebook.addresses import extension, unreachable, wrong_address
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import Problem
 from wan_notebook.fields import allowed
-from wan_notebook.media import changes
+from wan_notebook.media import ImageFacts, changes
+from wan_notebook.sounds import SoundFacts
 from wan_notebook.wording import one_of, shown, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wan_notebook.facts import ModelSpec
-    from wan_notebook.media import ImageFacts
+    from wan_notebook.media import Facts
 
 __all__ = ["check", "notes", "regional"]
 
 
+ROUNDING = 0.1  # seconds: encoders do not cut a sound to the sample
 NEAR_ONLY = "can be fetched from this machine or network only: the real service cannot reach it"
 
 
-def check(values: Mapping[str, Any], facts: ImageFacts | None, readable: Callable[[str], bool]) -> list[Problem]:
+def check(values: Mapping[str, Any], facts: Mapping[str, Facts], readable: Callable[[str], bool]) -> list[Problem]:
     """Every problem of a request whose fields could be read one by one.
 
     Parameters
     ----------
     values : mapping of field name to value
-    facts : ImageFacts or None
-        Of the first frame; None where it could not be measured, which is a problem of its own.
+    facts : mapping of field name to ImageFacts or SoundFacts
+        Of the media that could be measured; the others are a problem of their own.
     readable : callable
         Whether the field of this name could be read; rules about the others wait until it can.
     """
     spec = catalog().model(values["model"]) if readable("model") else catalog().unknown
     found = [problem for rule in RULES for problem in rule(values, spec)]
-    if facts is not None:
-        found += _image(facts, spec)
-    elif readable("image") and values["image"] is None:
+    found += [problem for item in facts.values() for problem in _medium(item, spec)]
+    if readable("image") and values["image"] is None:
         fix = "Give image=…, or --image in a cell"
         found.insert(0, Problem("image", "", "a first frame is required", allowed("image", spec), fix))
     return found
 
 
-def notes(values: Mapping[str, Any], facts: ImageFacts) -> tuple[str, ...]:
+def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """What the person should know about a valid request."""
     spec = catalog().model(values["model"])
-    said = list(changes(facts))
+    said = [note for item in facts.values() if isinstance(item, ImageFacts) for note in changes(item)]
     if values["audio_url"] and values["audio"] is False:
         said.append("audio_url is sent but not heard: with audio off the clip is silent")
     if values["audio"] and spec.audio == "always":
         said.append(f"{spec.name} always makes sound: audio is not sent")
     if values["template"] and values["prompt"]:
         said.append("the service ignores the prompt when a template is set")
-    addresses = (facts.source if facts.kind == "url" else "", values["audio_url"])
-    said += [f"{shown(url)} {NEAR_ONLY}" for url in addresses if url and unreachable(url)]
+    addresses = [item.source for item in facts.values() if item.kind == "url"]
+    said += [f"{shown(url)} {NEAR_ONLY}" for url in addresses if unreachable(url)]
     return tuple(said)
 
 
-def regional(spec: ModelSpec, template: str | None, region_name: str) -> list[Problem]:
-    """What cannot work in a region: a model or an effect that is not offered there."""
+def regional(spec: ModelSpec, template: str | None, facts: Mapping[str, Facts], region_name: str) -> list[Problem]:
+    """What cannot work in a region: a model, an effect or an upload that is not offered there."""
     region, found = catalog().find_region(region_name), []
     if region is None:
         return []
@@ -77,6 +78,12 @@ def regional(spec: ModelSpec, template: str | None, region_name: str) -> list[Pr
         able = ", ".join(r.name for r in catalog().regions.values() if r.templates)
         said = f"video effects do not work in {region.name}"
         found.append(Problem("template", shown(template), said, f"template in: {able}", "Leave it out"))
+    for name, item in facts.items():
+        if isinstance(item, SoundFacts) and item.kind not in ("url", "oss") and not region.uploads:
+            able = ", ".join(r.name for r in catalog().regions.values() if r.uploads)
+            said = f"a sound of your own needs the temporary upload, which is not documented for {region.name}"
+            fix = "Put the file on a web server the service can reach, and give its https:// address"
+            found.append(Problem(name, shown(item.name), said, f"local files in: {able}", fix))
     return found
 
 
@@ -147,43 +154,60 @@ def _sound(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
         yield Problem("audio", shown(value), f"{spec.name} has no such parameter, its clips are silent", "", fix)
 
 
-def _track(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
-    url = values["audio_url"]
-    if url is None:
-        return
-    takes = allowed("audio_url", spec)
-    if not spec.audio_url:
-        able = one_of([m.name for m in catalog().models.values() if m.audio_url])
-        fix = f"Leave it out, or use {able}"
-        yield Problem("audio_url", shown(url), f"{spec.name} takes no sound track", "", fix)
-    elif not is_address(url):
-        what = "a data: URI" if url[:5].lower() == "data:" else "a local path or another kind of address"
-        fix = "Put the file on a web server the service can reach, and give its address"
-        yield Problem("audio_url", shown(url), f"it is {what}; today it must be a public address", takes, fix)
-    elif wrong := wrong_address(url):
-        yield Problem("audio_url", shown(url), wrong[0], takes, wrong[1])
-    elif (suffix := extension(url)) and suffix.lstrip(".") not in spec.audio_file.formats:
-        yield Problem("audio_url", shown(url), f"it is a {suffix} file", takes, "Convert it to mp3")
+def _parts(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
+    """Media the model has no place for."""
+    for name, lacks in (("last_frame", "takes no last frame"), ("audio_url", "takes no sound track")):
+        if values[name] is not None and not _has(spec, name):
+            fix = f"Leave it out, or use {one_of([m.name for m in catalog().models.values() if _has(m, name)])}"
+            yield Problem(name, shown(values[name]), f"{spec.name or 'the model'} {lacks}", "", fix)
 
 
-RULES = (_length, _choices, _shots, _sound, _track)
+def _has(spec: ModelSpec, name: str) -> bool:
+    return name in spec.wire.places and (name != "audio_url" or spec.audio_url)
 
 
-def _image(facts: ImageFacts, spec: ModelSpec) -> Iterator[Problem]:
-    limits, name, takes = spec.image, facts.name, allowed("image", spec)
+RULES = (_length, _choices, _shots, _sound, _parts)
+
+
+def _medium(facts: Facts, spec: ModelSpec) -> Iterator[Problem]:
+    takes = allowed(facts.role, spec)
     if facts.kind in ("url", "oss") and (wrong := wrong_address(facts.source)):
-        yield Problem("image", shown(facts.source), wrong[0], takes, wrong[1])
+        yield Problem(facts.role, shown(facts.source), wrong[0], takes, wrong[1])
+    found = _frame(facts, spec) if isinstance(facts, ImageFacts) else _track(facts, spec)
+    yield from (Problem(facts.role, shown(facts.name), said, takes, fix) for said, fix in found)
+
+
+def _frame(facts: ImageFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    limits = spec.image
     if not spec.known:  # its limits are the service's to know
         return
     if facts.width is not None and facts.height is not None:
         size = f"it is {facts.width} x {facts.height} pixels"
-        if min(facts.width, facts.height) < limits.side_min:
-            yield Problem("image", shown(name), size, takes, f"Enlarge or pad it to {limits.side_min} pixels per side")
-        if max(facts.width, facts.height) > limits.side_max:
-            yield Problem("image", shown(name), size, takes, f"Shrink it to {limits.side_max} pixels per side")
+        low, high = sorted((facts.width, facts.height))
+        if low < limits.side_min:
+            yield size, f"Enlarge or pad it to {limits.side_min} pixels per side"
+        if high > limits.side_max:
+            yield size, f"Shrink it to {limits.side_max} pixels per side"
+        if limits.ratio_max and high > limits.ratio_max * low:
+            yield f"{size}, too long and narrow", f"Crop or pad it to {limits.ratio_max}:1 at most"
     if facts.bytes is not None and facts.bytes > limits.bytes:
-        size = f"it has {facts.bytes / 1024 / 1024:.1f} MB"
-        yield Problem("image", shown(name), size, takes, "Shrink it, or save it as JPEG")
+        yield f"it has {facts.bytes / 1024 / 1024:.1f} MB", "Shrink it, or save it as JPEG"
+
+
+def _track(facts: SoundFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    limits = spec.audio_file
+    if not spec.audio_url:
+        return  # said already
+    if facts.kind == "url":
+        suffix = extension(facts.source)
+        if suffix and suffix.lstrip(".") not in limits.formats:
+            yield f"it is a {suffix} file", "Convert it to mp3"
+    if facts.bytes is not None and facts.bytes > limits.bytes:
+        yield f"it has {facts.bytes / 1024 / 1024:.1f} MB", "Save it as mp3, or shorten it"
+    if facts.seconds is not None and facts.seconds > limits.seconds_max + ROUNDING:
+        yield f"it is {facts.seconds:.1f} s long", f"Cut it to {limits.seconds_max} s"
+    if facts.seconds is not None and facts.seconds < limits.seconds_min - ROUNDING:
+        yield f"it is {facts.seconds:.1f} s long", f"Lengthen it to {limits.seconds_min} s, e.g. with silence"
 
 
 def _meant(value: object, takes: Iterable[object]) -> str:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.addresses import recorded_url
 from wan_notebook.answers import address, number, task_id_checked, text
 from wan_notebook.errors import TransportError
+from wan_notebook.media import EXTENSIONS
 from wan_notebook.request import parameters
 from wan_notebook.tasks import Task, Usage
 
 if TYPE_CHECKING:
+    from wan_notebook.facts import Wire
     from wan_notebook.media import SentMedia
     from wan_notebook.request import I2VRequest
 
@@ -31,6 +33,7 @@ __all__ = [
     "decode_error",
     "decode_task",
     "encode",
+    "needs_resolving",
     "upload_form",
 ]
 
@@ -50,7 +53,7 @@ def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) ->
     seed : int
         The one given, or the one drawn for this run.
     media : mapping of field name to SentMedia
-        ``image``, and ``audio_url`` where there is one.
+        One for each of ``request.media_facts``; where they stand in the body is the model's :class:`Wire`.
 
     Returns
     -------
@@ -61,31 +64,46 @@ def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) ->
     values = {**request.effective(), "seed": seed}
     shown: dict[str, Any] = {"model": request.model, "input": {}, "parameters": {}}
     body: dict[str, Any] = {"model": request.model, "input": {}, "parameters": {}}
-    for info in parameters():
+    for info in parameters(request.model):
         if info.where not in PARTS or (info.name not in request.given and info.name not in EXPLICIT):
             continue
         if info.name in media:
             item = media[info.name]
-            body[info.where][info.wire_name] = item if item.url is None else item.url
-            shown[info.where][info.wire_name] = _described(item)
+            _place(body["input"], request.spec.wire, info.wire_name, item if item.url is None else item.url)
+            _place(shown["input"], request.spec.wire, info.wire_name, _described(item))
             continue
         value = values.get(info.name)
-        if value is None or value == "":
-            continue
-        body[info.where][info.wire_name] = value
-        shown[info.where][info.wire_name] = _address(value) if info.kind == "address" else value
+        if value is not None and value != "":
+            body[info.where][info.wire_name] = shown[info.where][info.wire_name] = value
     return body, shown
+
+
+def _place(part: dict[str, Any], wire: Wire, name: str, value: object) -> None:
+    """Put a medium where the model looks for it."""
+    if wire.listed:
+        part.setdefault(wire.listed, []).append({"type": name, "url": value})
+    else:
+        part[name] = value
 
 
 def _described(item: SentMedia) -> dict[str, Any]:
     if item.how == "url" and item.url:
-        return _address(item.url)
+        # The service fetches it by itself: nothing is known of its bytes, and its query is nobody's business.
+        return {"sha256": None, "bytes": None, "mime": None, "how": "url", "url": recorded_url(item.url)}
     return {"sha256": item.sha256, "bytes": item.bytes, "mime": item.mime, "how": item.how}
 
 
-def _address(url: str) -> dict[str, Any]:
-    """A medium the service fetches by itself: nothing is known of its bytes, and its query is nobody's business."""
-    return {"sha256": None, "bytes": None, "mime": None, "how": "url", "url": recorded_url(url)}
+def needs_resolving(part: object) -> bool:
+    """Whether an ``oss://`` address stands anywhere in a body: the service then wants a header of its own.
+
+    >>> needs_resolving({"input": {"media": [{"type": "first_frame", "url": "oss://a/b"}]}})
+    True
+    """
+    if isinstance(part, Mapping):
+        return any(map(needs_resolving, part.values()))
+    if isinstance(part, list):
+        return any(map(needs_resolving, part))
+    return isinstance(part, str) and part[:6].lower() == "oss://"
 
 
 def chunks(body: Mapping[str, Any]) -> tuple[int, Iterator[bytes]]:
@@ -145,7 +163,7 @@ def upload_form(answer: Mapping[str, Any], item: SentMedia) -> tuple[str, dict[s
     limit = number(policy.get("max_file_size_mb"))
     if limit is not None and item.bytes > limit * 1024 * 1024:
         raise TransportError(f"the file is larger than the {limit:g} MB the upload takes.", hint=NOT_SUBMITTED)
-    name = f"{secrets.token_hex(12)}.{item.mime.rpartition('/')[2]}"
+    name = f"{secrets.token_hex(12)}.{EXTENSIONS.get(item.mime, 'bin')}"
     fields = {
         "OSSAccessKeyId": policy["oss_access_key_id"],
         "Signature": policy["signature"],
