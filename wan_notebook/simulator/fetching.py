@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
+from typing import TYPE_CHECKING
 
 import httpx
 
 from .inspection import LARGEST_MB
 from .refusals import BAD_URL, DOWNLOAD_FAILED, TOO_LARGE, BadInput
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["fetch"]
 
@@ -40,6 +45,7 @@ async def fetch(url: str) -> bytes:
                 follow_redirects=True,
                 max_redirects=HOPS,
                 trust_env=outside,
+                verify=_certificates(),
                 event_hooks={"request": [_stay_here]},
             ) as client,
             client.stream("GET", url) as answer,
@@ -76,6 +82,12 @@ async def _read(answer: httpx.Response) -> bytes:
         if len(data) > LARGEST_MB * 1024 * 1024:
             raise BadInput("InvalidParameter", TOO_LARGE)
     return bytes(data)
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Read once: it takes longer than most fetches."""
+    return httpx.create_ssl_context()
 
 
 async def _stay_here(request: httpx.Request) -> None:

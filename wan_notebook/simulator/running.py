@@ -48,7 +48,8 @@ class Running:
     """
 
     def __init__(self, clock: Clock, port: int, folder: str | Path | None, *, shape_only: bool, remember: int) -> None:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # The protocol is named because asyncio turns Nagle's delay (40 ms an answer) off only where it is.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((HOST, port))
