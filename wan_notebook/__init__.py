@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         TransportError,
         WanError,
     )
+    from wan_notebook.explanations import Explanation, explain
     from wan_notebook.forms import form
     from wan_notebook.job import Job
     from wan_notebook.nesting import run
@@ -55,6 +56,8 @@ _HOMES = {
     "generate": "cells",
     "jobs": "cells",
     "submit": "cells",
+    "Explanation": "explanations",
+    "explain": "explanations",
     "form": "forms",
     "run": "nesting",
     "I2VRequest": "request",
@@ -86,6 +89,7 @@ __all__ = [
     "BudgetError",
     "ConfigurationError",
     "DownloadError",
+    "Explanation",
     "I2VRequest",
     "InvalidRequestError",
     "Job",
@@ -104,6 +108,7 @@ __all__ = [
     "WanError",
     "__version__",
     "agenerate",
+    "explain",
     "form",
     "generate",
     "jobs",

@@ -43,21 +43,7 @@ class Catalog:
     prices: Mapping[str, Any] = field(repr=False)
     sources: Mapping[str, Source] = field(repr=False)
     families: Mapping[str, str] = field(repr=False)
-    refusals: Sequence[Mapping[str, Any]] = field(repr=False)
-
-    def refusal(self, status: int, code: str | None, message: str | None) -> tuple[str, bool]:
-        """What to do about an answer that says no, and whether the same request may work later.
-
-        >>> catalog().refusal(429, "Throttling.RateQuota", None)
-        ('Too many requests for this account and model: wait a minute and run the cell again.', True)
-        >>> catalog().refusal(418, None, None)
-        ('', False)
-        """
-        for row in self.refusals:
-            said = row.get("words", "").lower() in (message or "").lower()
-            if row["status"] == status and row.get("code", code) == code and said:
-                return row["advice"], row.get("wait", False)
-        return "", False
+    errors: Sequence[Mapping[str, Any]] = field(repr=False)
 
     def model(self, name: str) -> ModelSpec:
         """Look up a model; one that is not in the catalogue gets ``known=False`` and permissive limits.
@@ -151,7 +137,7 @@ def catalog() -> Catalog:
         prices=raw["prices"],
         sources=sources,
         families={start: name for name, entry in raw["wires"].items() for start in entry.get("families", ())},
-        refusals=raw["refusals"],
+        errors=[{"source": sources[raw["errors"]["source"]].tag, **row} for row in raw["errors"]["rows"]],
     )
 
 

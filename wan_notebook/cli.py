@@ -1,4 +1,4 @@
-"""The door for a terminal: ``wan-notebook demo | simulator | sync``."""
+"""The door for a terminal: ``wan-notebook demo | simulator | sync | errors``."""
 
 from __future__ import annotations
 
@@ -61,6 +61,15 @@ def sync(notebook: Path, output: Path | None) -> None:
     from wan_notebook.recorder import sync as copy_records
 
     click.echo(str(copy_records(notebook, output)))
+
+
+@cli.command()
+@click.argument("code", required=False, default="")
+def errors(code: str) -> None:
+    """Say what an error CODE (or message) of the service means: cause, cure, billed or not, worth repeating or not."""
+    from wan_notebook.explanations import listing
+
+    click.echo(listing(code))
 
 
 def main() -> None:

@@ -15,15 +15,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from wan_notebook.answers import json_object, seconds, task_id_checked
-from wan_notebook.catalog import catalog
 from wan_notebook.downloads import STALL_SECONDS, download
-from wan_notebook.errors import (
-    AmbiguousSubmitError,
-    AuthenticationError,
-    RateLimitError,
-    ServiceError,
-    TransportError,
-)
+from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError
+from wan_notebook.explanations import BILL, refused
 from wan_notebook.wire import (
     NOT_SUBMITTED,
     SUBMIT_PATH,
@@ -33,6 +27,7 @@ from wan_notebook.wire import (
     needs_resolving,
     upload_form,
 )
+from wan_notebook.wording import trouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -124,15 +119,16 @@ class WanClient:
                     "POST", SUBMIT_PATH, headers=headers, content=_paced(pieces), timeout=timeout
                 )
         except NEVER_LEFT as error:
-            raise self._not_reached(error) from None
+            raise self._not_reached(error, submitting=True) from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise AmbiguousSubmitError(f"the request was sent, but no answer came ({type(error).__name__}).") from None
-        if 400 <= status < 500 and status not in UNDECIDED:  # noqa: PLR2004  a client error: it was not accepted
-            raise self._refusal(status, answer_headers, data)
-        if status == OVERLOADED and (refusal := self._refusal(status, answer_headers, data)).code:
-            raise refusal
         if not 200 <= status < 300:  # noqa: PLR2004  only a success can hold a task
-            raise AmbiguousSubmitError(f"the service answered HTTP {status} instead of a task id.")
+            refusal = self._refusal(status, answer_headers, data, submitting=True)
+            refused_it = 400 <= status < 500 and status not in UNDECIDED  # noqa: PLR2004  a client error
+            if refused_it or (status == OVERLOADED and refusal.code):
+                raise refusal
+            said = f"HTTP {status} ({refusal.code})" if refusal.code else f"HTTP {status}"
+            raise AmbiguousSubmitError(f"the service answered {said} instead of a task id.")
         try:
             return decode_task(json_object(data))
         except TransportError as error:
@@ -155,7 +151,7 @@ class WanClient:
     async def upload(self, item: SentMedia, model: str) -> str:
         """Put a file into the service's temporary store (48 h, for this model only); returns its ``oss://`` URL."""
         path = f"/uploads?action=getPolicy&model={quote(model, safe='')}"
-        host, fields, name = upload_form(json_object(await self._asked("GET", path)), item)
+        host, fields, name = upload_form(json_object(await self._asked("GET", path, submitting=True)), item)
         if not self._trusted(host):
             raise TransportError("the upload policy names an address that is not https.", hint=NOT_SUBMITTED)
         try:
@@ -178,18 +174,30 @@ class WanClient:
         """The finished clip, by :func:`wan_notebook.downloads.download`; returns (bytes, sha256)."""
         return await download(self.http, url, part, task_id=task_id, trusted=self._trusted)
 
-    async def _asked(self, method: str, path: str) -> bytes:
-        """The body of a 200 answer to a call that costs nothing."""
+    async def knock(self) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask for the shortest list of tasks, which costs nothing; the bare answer, whatever it is.
+
+        Raises
+        ------
+        TransportError
+        """
+        return await self._free("GET", "/tasks?page_size=1")
+
+    async def _asked(self, method: str, path: str, *, submitting: bool = False) -> bytes:
+        """The body of a 200 answer to a call that costs nothing; ``submitting``: nothing is submitted without it."""
+        status, headers, data = await self._free(method, path, submitting=submitting)
+        if status != OK:
+            raise self._refusal(status, headers, data, submitting=submitting)
+        return data
+
+    async def _free(self, method: str, path: str, *, submitting: bool = False) -> tuple[int, httpx.Headers, bytes]:
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                status, headers, data = await self._call(method, path)
+                return await self._call(method, path)
         except NEVER_LEFT as error:
-            raise self._not_reached(error) from None
+            raise self._not_reached(error, submitting=submitting) from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise TransportError(f"no answer came ({type(error).__name__}).") from None
-        if status != OK:
-            raise self._refusal(status, headers, data)
-        return data
 
     async def _call(
         self,
@@ -224,24 +232,17 @@ class WanClient:
             return True
         return self.loopback and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
 
-    def _not_reached(self, error: httpx.HTTPError) -> TransportError:
-        host = urlsplit(self.base_url).hostname
-        return TransportError(
-            f"{host} cannot be reached ({type(error).__name__}); the request never left.",
-            hint="Nothing is billed. Check the network, the proxy settings and the region, then run the cell again.",
+    def _not_reached(self, error: httpx.HTTPError, *, submitting: bool) -> TransportError:
+        found = TransportError(
+            f"{urlsplit(self.base_url).hostname} cannot be reached ({trouble(error)}); the request never left.",
+            hint=f"{BILL[submitting]} Check network, proxy and region (%wan_doctor does), then run the cell again.",
         )
+        found.billed, found.may_pass = (False if submitting else None), True
+        return found
 
-    def _refusal(self, status: int, headers: httpx.Headers, data: bytes) -> ServiceError:
-        try:
-            code, message, request_id = decode_error(json_object(data))
-        except TransportError:
-            code, message, request_id = None, None, None
-        said = f"the service said no: {code or 'no code'} (HTTP {status}). {message or ''}".strip()
-        kind: type[ServiceError] = {401: AuthenticationError, 429: RateLimitError}.get(status, ServiceError)
-        advice, error_may_pass = catalog().refusal(status, code, message)
-        error = kind(said, status=status, code=code, request_id=request_id, hint=f"{advice} Nothing is billed.".strip())
-        error.may_pass, error.retry_after = error_may_pass, seconds(headers.get("retry-after"))
-        return error
+    def _refusal(self, status: int, headers: httpx.Headers, data: bytes, *, submitting: bool = False) -> ServiceError:
+        said = decode_error(data)
+        return refused(status, *said, retry_after=seconds(headers.get("retry-after")), submitting=submitting)
 
 
 async def _paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -25,7 +25,7 @@ Each error is written for a person in a notebook: ``str(error)`` says what happe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,20 @@ class WanError(Exception):
         What happened, in one sentence.
     hint : str
         What is allowed, what to do, and whether it was billed.
+
+    Attributes
+    ----------
+    billed : bool or None
+        False: nothing is billed. True: it is. None: not known, or not yet decided.
+    may_pass : bool
+        Whether the same request may work later, without any change.
     """
+
+    billed: bool | None = None
+    may_pass = False
+
+    def __init_subclass__(cls, *, billed: bool | None = None) -> None:
+        cls.billed = billed
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -85,8 +98,18 @@ class WanError(Exception):
         """IPython shows these lines instead of a traceback."""
         return self.lines()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.args, self.__dict__)
 
-class ConfigurationError(WanError):
+
+def _unpickled(kind: type[WanError], args: tuple[Any, ...], state: dict[str, Any]) -> WanError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(WanError, billed=False):
     """No key, unknown region, unusable folder: nothing was sent."""
 
 
@@ -123,7 +146,7 @@ class Problem:
         return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
 
 
-class InvalidRequestError(WanError, ValueError):
+class InvalidRequestError(WanError, ValueError, billed=False):
     """The request cannot work. Carries every problem found, not only the first.
 
     Attributes
@@ -143,11 +166,8 @@ class InvalidRequestError(WanError, ValueError):
     def __str__(self) -> str:
         return f"{self.message}: " + " | ".join(str(p) for p in self.problems)
 
-    def __reduce__(self) -> tuple[type[InvalidRequestError], tuple[tuple[Problem, ...]]]:
-        return type(self), (self.problems,)
 
-
-class BudgetError(WanError):
+class BudgetError(WanError, billed=False):
     """It would cost more than allowed, or the price is unknown and nobody confirmed."""
 
 
@@ -170,7 +190,7 @@ class AmbiguousSubmitError(TransportError):
 
 
 class ServiceError(WanError):
-    """The service answered and said no.
+    """The service answered and said no; :func:`wan_notebook.explain` knows what its codes mean.
 
     Attributes
     ----------
@@ -178,13 +198,13 @@ class ServiceError(WanError):
         HTTP status.
     code, request_id : str or None
         The service's error code and request id.
-    may_pass : bool
-        Whether the same request may be accepted later.
+    asks_to_wait : bool
+        An answered "too many requests" or "overloaded": a submit is then sent again by itself.
     retry_after : float or None
         Seconds the service asked to wait.
     """
 
-    may_pass = False
+    asks_to_wait = False
     retry_after: float | None = None
 
     def __init__(
@@ -228,12 +248,17 @@ class TaskError(WanError):
         """Id of the task, for the vendor's support."""
         return self.task.task_id if self.task else None
 
+    @property
+    def code(self) -> str | None:
+        """The service's error code, where it gave one."""
+        return self.task.code if self.task else None
 
-class TaskFailedError(TaskError):
+
+class TaskFailedError(TaskError, billed=False):
     """The service gave up on the task. Failed tasks are not billed."""
 
 
-class TaskCanceledError(TaskError):
+class TaskCanceledError(TaskError, billed=False):
     """The task was canceled while it was still PENDING. It is not billed."""
 
 
@@ -241,7 +266,7 @@ class TaskExpiredError(TaskError):
     """The service no longer knows the task (older than 24 h, another account, or a wrong id)."""
 
 
-class DownloadError(WanError):
+class DownloadError(WanError, billed=True):
     """The clip was made (and billed) but could not be saved; its address lives for 24 h.
 
     Attributes

@@ -19,10 +19,10 @@ from wan_notebook.errors import (
     ServiceError,
     TaskCanceledError,
     TaskExpiredError,
-    TaskFailedError,
     TransportError,
     WanError,
 )
+from wan_notebook.explanations import failed
 from wan_notebook.footage import probe_clip
 from wan_notebook.media import prepare
 from wan_notebook.tasks import JobState, TaskStatus
@@ -153,7 +153,7 @@ class Life:
             try:
                 task = await client.submit(body)
             except ServiceError as error:
-                if not error.may_pass or attempt == SUBMIT_TRIES - 1:
+                if not error.asks_to_wait or attempt == SUBMIT_TRIES - 1:
                     raise
                 wait = min(2.0 * 2**attempt, 90.0) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
                 wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS)) / (client.simulator_speed or 1.0)
@@ -272,9 +272,7 @@ def _ended_without_clip(task: Task) -> WanError:
             task=task,
             hint="Tasks and clips are kept 24 h, for the account that made them; a clip not saved by then is gone.",
         )
-    said = " ".join(part for part in (task.code, task.message) if part)
-    reason = f"the service said: {said}" if said else "the service gave no reason"
-    return TaskFailedError(f"{where} failed; {reason}.", task=task, hint="Failed tasks are not billed.")
+    return failed(task)
 
 
 def _lost_sight(task: Task) -> WanError:

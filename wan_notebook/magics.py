@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import sys
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import no_var_expand
@@ -120,6 +121,16 @@ def wan_form(line: str = "") -> None:  # noqa: ARG001  IPython passes the line
     display(form())
 
 
+def wan_errors(line: str = "") -> None:
+    """``%wan_errors [CODE]``: what an error code (or message) of the service means, and what to do about it."""
+    from wan_notebook.explanations import listing
+
+    sys.stdout.write(f"{listing(line)}\n")
+
+
+LINES = (wan_form, wan_errors)
+
+
 def _body_for_empty_cells(lines: list[str]) -> list[str]:
     """Let an empty ``%%wan_i2v`` cell reach us: IPython's own message would advise the line magic."""
     if lines and lines[0].startswith("%%wan_i2v") and not "".join(lines[1:]).strip():
@@ -135,7 +146,8 @@ def register(ip: InteractiveShell) -> None:
     configurables.append(WanMagics(parent=ip))
     add: Callable[..., None] = ip.register_magic_function
     add(VideoMagic(ip), "line_cell", "wan_i2v")
-    add(wan_form, "line", "wan_form")
+    for call in LINES:
+        add(call, "line", call.__name__)
     steps: list[Callable[[list[str]], list[str]]] = ip.input_transformers_cleanup
     before = next((i for i, step in enumerate(steps) if getattr(step, "__name__", "") == "cell_magic"), 0)
     steps.insert(before, _body_for_empty_cells)
@@ -145,7 +157,7 @@ def unregister(ip: InteractiveShell) -> None:
     """Take the magics away again; jobs go on."""
     ip.configurables[:] = [known for known in ip.configurables if not isinstance(known, WanMagics)]
     for kind in ("line", "cell"):
-        for name in ("wan_i2v", "wan_form"):
+        for name in ("wan_i2v", *(call.__name__ for call in LINES)):
             ip.magics_manager.magics[kind].pop(name, None)
     if _body_for_empty_cells in ip.input_transformers_cleanup:
         ip.input_transformers_cleanup.remove(_body_for_empty_cells)

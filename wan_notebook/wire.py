@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.addresses import recorded_url
-from wan_notebook.answers import address, number, task_id_checked, text
+from wan_notebook.answers import address, json_object, number, task_id_checked, text
 from wan_notebook.errors import TransportError
 from wan_notebook.media import EXTENSIONS
 from wan_notebook.request import parameters
@@ -206,8 +206,16 @@ def decode_task(answer: Mapping[str, Any]) -> Task:
     )
 
 
-def decode_error(answer: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-    """(code, message, request_id) of a refusal; each may be missing."""
+def decode_error(data: bytes) -> tuple[str | None, str | None, str | None]:
+    """(code, message, request_id) of a refusal; each may be missing, all of them where it is no JSON.
+
+    >>> decode_error(b'{"code": "InvalidApiKey"}'), decode_error(b"<html>")
+    (('InvalidApiKey', None, None), (None, None, None))
+    """
+    try:
+        answer = json_object(data)
+    except TransportError:
+        return None, None, None
     return (
         text(answer.get("code"), 128),
         text(answer.get("message"), 2000),

@@ -18,11 +18,20 @@ from wan_notebook.addresses import is_address, public_url
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["holds_key", "kind", "one_of", "redacted", "shown", "suggest"]
+__all__ = ["holds_key", "kind", "one_of", "redacted", "shown", "suggest", "trouble"]
 
 # A key as the service hands them out; "task-…" and "risk-taking" are not keys.
 KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}|(?<![A-Za-z0-9])Bearer\s+sk-[A-Za-z0-9_-]*", re.IGNORECASE)
 LONGEST = 60
+TROUBLES = {
+    "certificate": "its certificate is not trusted here: behind a company's proxy, name its own in SSL_CERT_FILE",
+    "name or service not known": "no such host is known: no network, or no DNS",
+    "name resolution": "no such host is known: no network, or no DNS",
+    "getaddrinfo": "no such host is known: no network, or no DNS",
+    "nodename nor servname": "no such host is known: no network, or no DNS",
+    "refused": "the connection was refused",
+    "unreachable": "no way leads there from this network",
+}
 
 
 def holds_key(text: str) -> bool:
@@ -93,3 +102,13 @@ def one_of(words: Iterable[object]) -> str:
     """
     *most, last = [str(w) for w in words] or [""]
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def trouble(error: Exception) -> str:
+    """Why a connection did not come about, as far as its error tells; never its own text, which may hold anything.
+
+    >>> trouble(OSError("[Errno 111] Connection refused")), trouble(ValueError("?"))
+    ('the connection was refused', 'ValueError')
+    """
+    said = str(error).lower()
+    return next((words for sign, words in TROUBLES.items() if sign in said), type(error).__name__)
