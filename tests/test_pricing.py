@@ -40,7 +40,10 @@ def test_silence_is_half_the_price_where_it_can_be_had() -> None:
     assert estimate(request(audio=False), "singapore").amount == Decimal("0.125")
 
 
-@pytest.mark.parametrize("changes", [{"audio": False}, {"model": "wan2.6-i2v"}, {"model": "wan2.2-i2v-flash"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"audio": False}, {"model": "wan2.6-i2v"}, {"model": "wan2.6-i2v", "audio": True}, {"model": "wan2.2-i2v-flash"}],
+)
 def test_no_saving_is_named_where_there_is_none(changes: dict[str, object]) -> None:
     assert saving_of_silence(request(**changes), "singapore") is None
 

@@ -81,7 +81,7 @@ def test_the_keyword_arguments_of_the_vendors_sdk_paste_in_unchanged() -> None:
         ("audio", "True", True),
         ("watermark", 1, True),
         ("model", "WAN2.6-i2v", "wan2.6-i2v"),
-        ("negative_prompt", "", ""),
+        ("negative_prompt", "", None),
         ("template", None, None),
     ],
 )
@@ -125,10 +125,10 @@ def test_audio_is_effective_only_where_the_model_has_the_switch(name: str) -> No
     assert request(model=name).effective()["audio"] is expected
 
 
-def test_sound_asked_of_a_model_that_always_makes_it_is_accepted_and_not_sent() -> None:
+def test_sound_asked_of_a_model_that_always_makes_it_is_accepted_as_asked() -> None:
     asked = request(model="wan2.6-i2v", audio=True)
-    assert asked.effective()["audio"] is None
-    assert asked.notes == ("wan2.6-i2v always makes sound: audio is not sent",)
+    assert asked.effective()["audio"] is True
+    assert asked.notes == ()
 
 
 def test_silence_beats_the_sound_track_and_a_note_says_so() -> None:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-__all__ = ["extension", "is_address", "public_url", "recorded_url", "unreachable", "wrong_address"]
+__all__ = ["extension", "is_address", "lower_scheme", "public_url", "recorded_url", "unreachable", "wrong_address"]
 
 MAX_RECORDED = 500
 SCHEMES = ("http:", "https:", "oss:")
@@ -19,6 +19,18 @@ def is_address(text: str) -> bool:
     (True, False)
     """
     return text[:6].lower().startswith(SCHEMES)
+
+
+def lower_scheme(text: str) -> str:
+    """An address with its scheme in small letters, as the service documents it; anything else as it is.
+
+    >>> lower_scheme("HTTPS://Example.com/A.png"), lower_scheme("C:/A.png")
+    ('https://Example.com/A.png', 'C:/A.png')
+    """
+    if not is_address(text):
+        return text
+    scheme, colon, rest = text.partition(":")
+    return scheme.lower() + colon + rest
 
 
 def wrong_address(url: str) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.addresses import lower_scheme
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.intake import snapshot
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Wrong",
+    "address",
     "allowed",
     "as_ours",
     "by_name",
@@ -29,6 +31,7 @@ __all__ = [
     "lower",
     "model_name",
     "picture",
+    "some_text",
     "sound",
     "text",
     "tier",
@@ -86,6 +89,11 @@ def text(value: object) -> object:
     if found:
         raise Wrong(f"it holds the invisible character U+{ord(found[0]):04X} at position {found.start()}", "Remove it")
     return value
+
+
+def some_text(value: object) -> object:
+    """As :func:`text`; None for the empty string."""
+    return text(value) or None
 
 
 def word(value: object) -> object:
@@ -155,13 +163,19 @@ def flag(value: object) -> object:
 def picture(value: object) -> object:
     """A frame in a form that cannot change any more: text, bytes or a PIL image."""
     held = snapshot(value)
-    return (text(held) or None) if isinstance(held, str) else held
+    return address(held) if isinstance(held, str) else held
 
 
 def sound(value: object) -> object:
     """A sound track in a form that cannot change any more: text or bytes."""
     held = snapshot(value)
-    return (text(held) or None) if isinstance(held, str) else held
+    return address(held) if isinstance(held, str) else held
+
+
+def address(value: object) -> object:
+    """As :func:`word`, the scheme of an address in small letters."""
+    said = word(value)
+    return lower_scheme(said) if isinstance(said, str) else None
 
 
 def _plain(value: Any) -> Any:

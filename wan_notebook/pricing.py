@@ -68,7 +68,7 @@ def actual(usage: Usage | None, request: I2VRequest, region_name: str) -> Cost:
 
 def saving_of_silence(request: I2VRequest, region_name: str) -> Cost | None:
     """What the same clip would cost less without sound; None where it cannot be had, or has none already."""
-    if request.effective()["audio"] is not True:
+    if request.spec.audio != "switch" or request.effective()["audio"] is False:
         return None
     loud, silent = estimate(request, region_name), estimate(request.replace(audio=False), region_name)
     if loud.amount is None or silent.amount is None or loud.rate is None or silent.rate is None:

@@ -39,7 +39,7 @@ def _field(default: Any, where: str, kind: str, help_: str, *, choices: str = ""
     return Field(default=default, description=help_, json_schema_extra=extra)
 
 
-Text = Annotated[str | None, BeforeValidator(fields.text)]
+Text = Annotated[str | None, BeforeValidator(fields.some_text)]
 Word = Annotated[str | None, BeforeValidator(fields.word)]
 Flag = Annotated[bool | None, BeforeValidator(fields.flag)]
 Whole = Annotated[int | None, BeforeValidator(fields.whole)]
@@ -171,7 +171,7 @@ class I2VRequest(BaseModel):
     def effective(self) -> dict[str, Any]:
         """Every field with our defaults filled in; None only where nothing is sent.
 
-        ``audio`` is filled in where the model has the switch, and None where it has not.
+        ``audio`` is filled in where the model has the switch; elsewhere it is None unless it was given.
         """
         spec = self.spec
         values = {name: getattr(self, name) for name in type(self).model_fields}
@@ -179,8 +179,6 @@ class I2VRequest(BaseModel):
         values["duration"] = self.duration or spec.duration
         if spec.audio == "switch":
             values["audio"] = self.audio is not False
-        elif spec.known:
-            values["audio"] = None
         return values
 
     def replace(self, **changes: Any) -> Self:

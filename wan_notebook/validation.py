@@ -51,12 +51,9 @@ def check(values: Mapping[str, Any], facts: Mapping[str, Facts], readable: Calla
 
 def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """What the person should know about a valid request."""
-    spec = catalog().model(values["model"])
     said = [note for item in facts.values() if isinstance(item, ImageFacts) for note in changes(item)]
     if values["audio_url"] and values["audio"] is False:
         said.append("audio_url is sent but not heard: with audio off the clip is silent")
-    if values["audio"] and spec.audio == "always":
-        said.append(f"{spec.name} always makes sound: audio is not sent")
     if values["template"] and values["prompt"]:
         said.append("the service ignores the prompt when a template is set")
     addresses = [item.source for item in facts.values() if item.kind == "url"]

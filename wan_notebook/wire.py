@@ -73,7 +73,7 @@ def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) ->
             _place(shown["input"], request.spec.wire, info.wire_name, _described(item))
             continue
         value = values.get(info.name)
-        if value is not None and value != "":
+        if value is not None:
             body[info.where][info.wire_name] = shown[info.where][info.wire_name] = value
     return body, shown
 
