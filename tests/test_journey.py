@@ -10,6 +10,7 @@ import av
 import pytest
 from kernels import LiveKernel
 
+from wan_notebook.sidefiles import load_record
 from wan_notebook.simulator import Simulator
 
 MAGIC = """%%wan_i2v cat --image images/chelsea.png --model wan2.6-i2v-flash --resolution 720P --duration 5 \
@@ -68,6 +69,9 @@ def test_a_cell_becomes_a_video_with_its_record_in_the_same_output(lab, service,
     assert kept.read_bytes() == photograph.read_bytes()
     assert f'src="{record["clip"]["path"]}"' in cell.bundles[0]["text/html"]
     assert "<source" not in cell.bundles[0]["text/html"]
+    beside = load_record(clip)
+    assert (beside["run_id"], beside["clip"]["path"]) == (record["run_id"], clip.name)
+    assert (clip.parent / beside["inputs"][0]["path"]).read_bytes() == kept.read_bytes()
 
 
 def test_the_name_is_bound_to_the_job_at_once_and_the_job_gives_the_clip(lab):

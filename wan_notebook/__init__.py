@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from wan_notebook.job import Job
     from wan_notebook.nesting import run
     from wan_notebook.request import I2VRequest
+    from wan_notebook.sidefiles import load_record
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
 
 _HOMES = {
@@ -59,6 +60,7 @@ _HOMES = {
     "Explanation": "explanations",
     "explain": "explanations",
     "form": "forms",
+    "load_record": "sidefiles",
     "run": "nesting",
     "I2VRequest": "request",
     "Job": "job",
@@ -113,6 +115,7 @@ __all__ = [
     "generate",
     "jobs",
     "load_ipython_extension",
+    "load_record",
     "run",
     "submit",
     "unload_ipython_extension",

@@ -1,4 +1,4 @@
-"""The door for a terminal: ``wan-notebook demo | simulator | sync | errors``."""
+"""The door for a terminal: ``wan-notebook``; ``wan-notebook --help`` lists what it can do."""
 
 from __future__ import annotations
 
@@ -70,6 +70,16 @@ def errors(code: str) -> None:
     from wan_notebook.explanations import listing
 
     click.echo(listing(code))
+
+
+@cli.command()
+@click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of in place.")
+def strip(notebook: Path, output: Path | None) -> None:
+    """Take the embedded videos out of a saved NOTEBOOK; its records stay."""
+    from wan_notebook.embeds import strip as take_out
+
+    click.echo(str(take_out(notebook, output)))
 
 
 def main() -> None:

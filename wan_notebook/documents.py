@@ -13,8 +13,9 @@ from typing import Any
 
 from wan_notebook.errors import WanError
 
-__all__ = ["Document"]
+__all__ = ["Document", "inside"]
 
+MAX_PATH = 1000  # characters
 MAX_BYTES = 512 * 1024 * 1024
 FORMAT = 4  # the nbformat that has cells with metadata and outputs
 UNTOUCHED = "The file was not changed."
@@ -104,6 +105,24 @@ class Document:
         )
         written += "\n" if self.text.endswith("\n") else ""
         return written.replace("\n", "\r\n") if "\r\n" in self.text else written
+
+
+def inside(folder: Path, named: object) -> Path | None:
+    """The existing file a document names by a relative path, if it lies in the notebook's ``folder``; else None.
+
+    What a document says is anybody's word: no absolute path, no way out of the folder (also none through a symbolic
+    link) is followed.
+    """
+    if not isinstance(named, str) or not named or len(named) > MAX_PATH or "\0" in named or "\\" in named:
+        return None
+    if Path(named).is_absolute() or re.match(r"[A-Za-z]:", named):
+        return None
+    try:
+        root = folder.resolve()
+        path = (root / named).resolve()
+        return path if path.is_relative_to(root) and path.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["MIME", "SCHEMA_VERSION", "build_record", "canonical_json", "digest"]
+__all__ = ["MAX_RECORD_BYTES", "MIME", "SCHEMA_VERSION", "build_record", "canonical_json", "digest", "is_record"]
 
 MIME = "application/vnd.wan-notebook.v1+json"
 SCHEMA_VERSION = 1
 MAX_BYTES = 8 * 1024
+MAX_RECORD_BYTES = 16 * 1024  # of one found in a document; larger ones are not ours
+MAX_CELL_ID = 64  # nbformat's own limit
+MAX_REV = 2**53 - 1  # the largest integer that JavaScript counts exactly
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+STATE = re.compile(r"[a-z_]{1,32}", re.ASCII)
 MAX_NAME = 300
 SHORTENED = 200  # characters left of a text that had to give way
 LONG_TEXTS = ("actual_prompt", "orig_prompt", "error", "hint", "message")
@@ -208,3 +214,31 @@ def _bounded(record: dict[str, Any]) -> dict[str, Any]:
             holder[name] = text[:SHORTENED] + "…"
             record["shortened"].append(prefix + name)
     return record
+
+
+def is_record(value: object) -> bool:
+    """Whether something found in a document may be treated as a record.
+
+    That is an object of at most 16 KB with a ``run_id``, an integer ``rev`` and a ``state``.
+    """
+    if not isinstance(value, dict):
+        return False
+    run_id, rev, state, cell_id = (value.get(name) for name in ("run_id", "rev", "state", "cell_id"))
+    return (
+        isinstance(run_id, str)
+        and RUN_ID.fullmatch(run_id) is not None
+        and isinstance(rev, int)
+        and not isinstance(rev, bool)
+        and 0 <= rev <= MAX_REV
+        and isinstance(state, str)
+        and STATE.fullmatch(state) is not None
+        and (cell_id is None or (isinstance(cell_id, str) and len(cell_id) <= MAX_CELL_ID))
+        and _json_bytes(value) <= MAX_RECORD_BYTES
+    )
+
+
+def _json_bytes(value: object) -> int:
+    try:
+        return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+    except (TypeError, ValueError, RecursionError):
+        return MAX_RECORD_BYTES + 1

@@ -10,13 +10,12 @@ A notebook may come from anywhere: what is found in it is bounded and checked, a
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.documents import Document
-from wan_notebook.provenance import MIME, SCHEMA_VERSION
+from wan_notebook.provenance import MIME, SCHEMA_VERSION, is_record
 
 if TYPE_CHECKING:
     import os
@@ -25,12 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["KEY", "SyncReport", "is_record", "merge", "records", "stamp", "sync"]
 
 KEY = "wan_notebook"  # of the cell's metadata
-MAX_RECORD_BYTES = 16 * 1024  # ours are at most 8 KB; larger ones are not ours
 MAX_RUNS = 1000  # of one cell
-MAX_CELL_ID = 64  # nbformat's own limit
-MAX_REV = 2**53 - 1  # the largest integer that JavaScript counts exactly
-RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-STATE = re.compile(r"[a-z_]{1,32}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -56,27 +50,6 @@ class SyncReport:
 
     def __str__(self) -> str:
         return f"{self.path}: records in the outputs: {self.records}, cells whose metadata changed: {self.cells}"
-
-
-def is_record(value: object) -> bool:
-    """Whether something found in a document may be treated as a record.
-
-    That is an object of at most 16 KB with a ``run_id``, an integer ``rev`` and a ``state``.
-    """
-    if not isinstance(value, dict):
-        return False
-    run_id, rev, state, cell_id = (value.get(name) for name in ("run_id", "rev", "state", "cell_id"))
-    return (
-        isinstance(run_id, str)
-        and RUN_ID.fullmatch(run_id) is not None
-        and isinstance(rev, int)
-        and not isinstance(rev, bool)
-        and 0 <= rev <= MAX_REV
-        and isinstance(state, str)
-        and STATE.fullmatch(state) is not None
-        and (cell_id is None or (isinstance(cell_id, str) and len(cell_id) <= MAX_CELL_ID))
-        and _json_bytes(value) <= MAX_RECORD_BYTES
-    )
 
 
 def merge(found: Iterable[object], metadata: object) -> dict[str, Any] | None:
@@ -232,10 +205,3 @@ def _like(model: dict[str, Any], value: dict[str, Any]) -> Any:
     from nbformat import from_dict
 
     return from_dict(value)
-
-
-def _json_bytes(value: object) -> int:
-    try:
-        return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
-    except (TypeError, ValueError, RecursionError):
-        return MAX_RECORD_BYTES + 1

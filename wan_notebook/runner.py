@@ -29,7 +29,7 @@ from wan_notebook.tasks import JobState, VideoResult
 
 if TYPE_CHECKING:
     import concurrent.futures
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from wan_notebook.job import Job
     from wan_notebook.lifecycle import Plan
@@ -55,6 +55,8 @@ class Runner:
         The record of an update; how a finished clip shows itself.
     at_close : callable
         Awaited on the loop before it ends (closes the connections).
+    always : sequence of callable
+        Observers of every job, told before its own.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Runner:
         record: Callable[[JobUpdate], dict[str, Any]],
         show_result: Callable[[VideoResult], dict[str, Any]],
         at_close: Callable[[], Coroutine[Any, Any, None]],
+        always: Sequence[Callable[[JobUpdate], None]] = (),
     ) -> None:
+        self._always = tuple(always)
         self._record, self._show_result, self._at_close = record, show_result, at_close
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -87,7 +91,7 @@ class Runner:
         loop = self.loop
         assert self._thread is not None  # noqa: S101  set together with the loop
         job.begin(self._thread)
-        self._observers[job.run_id] = list(observers)
+        self._observers[job.run_id] = [*self._always, *observers]
         loop.call_soon_threadsafe(self._begin, job, plan)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import secrets
 import time
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from wan_notebook.lifecycle import Plan
 from wan_notebook.provenance import MIME, build_record
 from wan_notebook.request import region_problems
 from wan_notebook.runner import Runner
+from wan_notebook.sidefiles import side_file
 from wan_notebook.tasks import JobState, JobUpdate, iso_utc
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "address_of", "region_of", "session", "upload_above"]
 
+log = logging.getLogger("wan_notebook")
 SEEDS = 2**31  # seeds go from 0 to 2147483647
 
 
@@ -45,7 +49,12 @@ class Session:
         self.front_end = front_end
         self.jobs: list[Job] = []
         self._http: httpx.AsyncClient | None = None
-        self.runner = Runner(record=self.record, show_result=rendering.video_bundle, at_close=self._disconnect)
+        self.runner = Runner(
+            record=self.record,
+            show_result=rendering.video_bundle,
+            at_close=self._disconnect,
+            always=(self._keep_beside,),
+        )
 
     def check(self, request: I2VRequest, settings: Settings) -> tuple[str, Cost]:
         """The region's name and the estimated cost, if ``request`` can work there.
@@ -131,6 +140,15 @@ class Session:
         """What a cell's output holds: the card or the video, and the record."""
         shown = rendering.bundle(update, embed_limit=embed_limit, remarks=remarks)
         return {**shown, MIME: self.record(update)}
+
+    def _keep_beside(self, update: JobUpdate) -> None:
+        """The record beside a clip that was just saved; a full disk costs the side file, never the clip."""
+        if update.state is JobState.DOWNLOADED and update.clip is not None:
+            clip = update.clip.path
+            try:
+                side_file(self.record(replace(update, folder=clip.parent)), clip)
+            except OSError as error:
+                log.warning("%s has no side file (%s)", clip.name, error.strerror)
 
     async def _connect(self, region: str, settings: Settings) -> WanClient:
         base_url = address_of(region, settings)

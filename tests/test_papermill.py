@@ -1,0 +1,52 @@
+"""``papermill --engine wan``: the records stand in the cells' metadata without another step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+CELLS = [
+    "%load_ext wan_notebook",
+    '%config WanMagics.region = "simulator"',
+    "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --seed 1\nThe cat blinks.",
+]
+
+
+def executed(folder, photos, cells):
+    shutil.copytree(photos, folder / "images")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "in.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "--engine", "wan", "in.ipynb", "out.ipynb"],
+        cwd=folder,
+        env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done, nbformat.read(folder / "out.ipynb", as_version=4)
+
+
+def test_an_executed_notebook_is_stamped(tmp_path, photos):
+    done, notebook = executed(tmp_path, photos, CELLS)
+    assert done.returncode == 0, done.stderr
+    nbformat.validate(notebook)
+    (run,) = notebook.cells[2].metadata["wan_notebook"]["runs"]
+    assert (run["state"], run["simulated"]) == ("downloaded", True)
+    assert (tmp_path / run["clip"]["path"]).is_file()
+
+
+@pytest.mark.full
+def test_a_notebook_that_fails_later_on_is_stamped_too(tmp_path, photos):
+    done, notebook = executed(tmp_path, photos, [*CELLS, "1 / 0"])
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in done.stderr
+    stamped = [cell for cell in notebook.cells if "wan_notebook" in cell.metadata]
+    assert [run["state"] for cell in stamped for run in cell.metadata["wan_notebook"]["runs"]] == ["downloaded"]
