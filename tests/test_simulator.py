@@ -95,6 +95,15 @@ def test_a_key_that_is_missing_wrong_or_of_another_region_is_refused(
         assert (answer.json()["code"], answer.json()["message"]) == ("InvalidApiKey", message)
 
 
+def test_a_simulator_that_stands_in_a_region_takes_only_the_keys_of_it() -> None:
+    with Simulator(region="beijing") as sim:
+        for key, status in {"sk-region-beijing-1": 200, "sk-region-singapore-1": 401, "sk-anybody": 401}.items():
+            with Caller(sim, key) as caller:
+                answer = caller.http.get("/tasks?page_size=1")
+                assert answer.status_code == status, key
+                assert status == 200 or answer.json()["code"] == "InvalidApiKey"
+
+
 def test_each_key_is_an_account_of_its_own(sim: Simulator, caller: Caller) -> None:
     task_id = caller.accepted(DOOMED)
     with Caller(sim, "sk-somebody-else") as other:

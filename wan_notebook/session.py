@@ -18,6 +18,7 @@ from wan_notebook.client import WanClient, open_http
 from wan_notebook.clips import stem_for
 from wan_notebook.config import SIMULATOR, home, is_loopback
 from wan_notebook.errors import ConfigurationError, InvalidRequestError
+from wan_notebook.hosts import address_of, region_of, workspace_header
 from wan_notebook.job import Job, Verbs
 from wan_notebook.lifecycle import Plan
 from wan_notebook.provenance import MIME, build_record
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Cost
 
-__all__ = ["Session", "address_of", "region_of", "session", "upload_above"]
+__all__ = ["Session", "session", "upload_above"]
 
 log = logging.getLogger("wan_notebook")
 SEEDS = 2**31  # seeds go from 0 to 2147483647
@@ -156,45 +157,18 @@ class Session:
             base_url = await asyncio.to_thread(_simulator)
         if self._http is None:
             self._http = open_http(f"wan-notebook/{_versions(self.front_end)['wan_notebook']}")
-        shared_host = settings.base_url is not None or (settings.workspace or "") not in base_url
         return WanClient(
             http=self._http,
             base_url=base_url,
             key=settings.require_key().reveal,
             loopback=is_loopback(base_url),
-            workspace=settings.workspace if shared_host else None,
+            workspace=workspace_header(settings, base_url),
         )
 
     async def _disconnect(self) -> None:
         if self._http is not None:
             await self._http.aclose()
             self._http = None
-
-
-def region_of(settings: Settings) -> str:
-    """The region's own name; an address of the vendor's decides it, whatever the region said."""
-    for region in catalog().regions.values() if settings.base_url else ():
-        shared, own = region.base_url, (region.workspace_base_url or "").partition("{workspace}")[2]
-        if (shared and settings.base_url == shared) or (own and (settings.base_url or "").endswith(own)):
-            return region.name
-    return catalog().region(settings.region).name
-
-
-def address_of(region: str, settings: Settings) -> str | None:
-    """The base URL; None for the simulator, which is started when it is first needed."""
-    if settings.base_url:
-        return settings.base_url
-    if region == SIMULATOR:
-        return None
-    known = catalog().region(region)
-    if known.base_url:
-        return known.base_url
-    if not settings.workspace:
-        raise ConfigurationError(
-            f"{region} has no shared address: each workspace has its own.",
-            hint="Set DASHSCOPE_WORKSPACE_ID (or workspace=). Nothing was sent and nothing is billed.",
-        )
-    return (known.workspace_base_url or "").replace("{workspace}", settings.workspace)
 
 
 def upload_above(request: I2VRequest, region: str) -> int:

@@ -23,6 +23,11 @@ What can be asked of it in a prompt
 ``[simulate: FAILED]``
     The task ends FAILED with neither code nor message, as the service sometimes does.
 
+Keys
+----
+Any ``Bearer sk-...`` is an account of its own; ``sk-invalid*``, ``sk-sp-*``, other words and no key get 401, and so
+does ``sk-region-beijing*``, as a key of another region. ``Simulator(region="beijing")`` takes that key and no other.
+
 What it chooses where the service's documents are silent
 --------------------------------------------------------
 - What it already holds (``data:`` and ``oss://`` media) is checked while submitting and refused with 400; what it has

@@ -10,11 +10,18 @@ from .refusals import RATE, Refusal
 __all__ = ["Meter", "account_of"]
 
 
-def account_of(authorization: str | None) -> str:
+def account_of(authorization: str | None, region: str | None = None) -> str:
     """The account behind an ``Authorization`` header.
 
-    Every ``Bearer sk-...`` is an account of its own, except ``sk-invalid*``, the coding-plan keys ``sk-sp-*`` and
-    ``sk-region-beijing*`` (a key of another region), which are refused as the service refuses them.
+    Every ``Bearer sk-...`` is an account of its own, except ``sk-invalid*``, the coding-plan keys ``sk-sp-*`` and keys
+    of another region, which are refused as the service refuses them.
+
+    Parameters
+    ----------
+    authorization : str or None
+    region : str, optional
+        Where this simulator stands: then it takes ``sk-region-REGION*`` of that region and no other key. One that
+        stands nowhere in particular takes every key except ``sk-region-beijing*``.
 
     Raises
     ------
@@ -25,7 +32,8 @@ def account_of(authorization: str | None) -> str:
     key = key.strip()
     if not key:
         raise Refusal(401, "InvalidApiKey", "No API-key provided.")
-    if key.startswith("sk-region-beijing"):
+    elsewhere = key.startswith("sk-region-beijing") if region is None else not key.startswith(f"sk-region-{region}")
+    if elsewhere and key.startswith("sk-"):
         raise Refusal(401, "InvalidApiKey", "Incorrect API key provided.")
     if scheme.lower() != "bearer" or not key.startswith("sk-") or key.startswith(("sk-invalid", "sk-sp-")):
         raise Refusal(401, "InvalidApiKey", "Invalid API-key provided.")

@@ -59,9 +59,12 @@ class Service:
         ``http://127.0.0.1:PORT``, the start of every address it hands out.
     shape_only : bool
         See :class:`Kitchen`.
+    region : str, optional
+        See :func:`account_of`.
     """
 
-    def __init__(self, folder: Path, clock: Clock, origin: str, *, shape_only: bool) -> None:
+    def __init__(self, folder: Path, clock: Clock, origin: str, *, shape_only: bool, region: str | None = None) -> None:
+        self.region = region
         self.clock = clock
         self.origin = origin
         self.tasks = TaskBook(clock)
@@ -105,7 +108,7 @@ class Service:
     # API -------------------------------------------------------------------------------------------------------------
 
     async def _submit(self, request: Request) -> Response:
-        account = account_of(request.headers.get("authorization"))
+        account = self._account(request)
         if request.headers.get("x-dashscope-async", "").lower() != "enable":
             raise Refusal(403, "AccessDenied", "current user api does not support synchronous calls.")
         order = read_order(request.state.json)
@@ -130,7 +133,7 @@ class Service:
         return JSONResponse({"output": output, "request_id": request_id})
 
     async def _elsewhere(self, request: Request) -> Response:
-        account_of(request.headers.get("authorization"))
+        self._account(request)
         raise Refusal(400, "InvalidParameter", "url error, please check url！")
 
     async def _query(self, request: Request) -> Response:
@@ -157,7 +160,7 @@ class Service:
         return JSONResponse({**page, "request_id": new_request_id()})
 
     async def _policy(self, request: Request) -> Response:
-        account = account_of(request.headers.get("authorization"))
+        account = self._account(request)
         model = request.query_params.get("model", "")
         if request.query_params.get("action") != "getPolicy":
             raise Refusal(400, "InvalidParameter", "the parameters must conform to the specification: action.")
@@ -201,8 +204,11 @@ class Service:
 
     # Small parts -----------------------------------------------------------------------------------------------------
 
+    def _account(self, request: Request) -> str:
+        return account_of(request.headers.get("authorization"), self.region)
+
     def _caller(self, request: Request, call: str) -> str:
-        account = account_of(request.headers.get("authorization"))
+        account = self._account(request)
         self._meter.count((call, account), QUERIES_PER_SECOND, self.clock.now())
         return account
 

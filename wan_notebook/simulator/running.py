@@ -40,6 +40,8 @@ class Running:
         See :class:`Kitchen`.
     remember : int
         Requests kept to be looked at.
+    region : str, optional
+        Where it stands.
 
     Raises
     ------
@@ -47,7 +49,16 @@ class Running:
         The port is taken.
     """
 
-    def __init__(self, clock: Clock, port: int, folder: str | Path | None, *, shape_only: bool, remember: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        port: int,
+        folder: str | Path | None,
+        *,
+        shape_only: bool,
+        remember: int,
+        region: str | None = None,
+    ) -> None:
         # The protocol is named because asyncio turns Nagle's delay (40 ms an answer) off only where it is.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
@@ -60,7 +71,7 @@ class Running:
         self._temporary = tempfile.TemporaryDirectory(prefix="wan-simulator-") if folder is None else None
         where = Path(self._temporary.name if self._temporary else str(folder))
         self.origin = f"http://{HOST}:{listener.getsockname()[1]}"
-        self.service = Service(where, clock, self.origin, shape_only=shape_only)
+        self.service = Service(where, clock, self.origin, shape_only=shape_only, region=region)
         connections: dict[Any, Any] = {}
         self.front = Front(self.service.app, clock, connections, remember=remember)
         self._server = _Server(

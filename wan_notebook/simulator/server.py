@@ -39,6 +39,9 @@ class Simulator:
         Where uploads and clips lie; a temporary folder unless given.
     remember : int
         How many requests, with their bodies, are kept in ``requests``.
+    region : str, optional
+        Where it stands: it then takes only keys that begin with ``sk-region-REGION``, as a region of the service takes
+        only its own. One that stands nowhere in particular takes every key but ``sk-region-beijing*``.
 
     Attributes
     ----------
@@ -61,6 +64,8 @@ class Simulator:
         port: int = 0,
         folder: str | Path | None = None,
         remember: int = 2000,
+        *,
+        region: str | None = None,
     ) -> None:
         if render not in ("full", "shape"):
             raise ValueError(f'render must be "full" or "shape", not {render!r}')
@@ -69,6 +74,7 @@ class Simulator:
         self._port = port
         self._folder = folder
         self._remember = remember
+        self._region = region
         self._running: Running | None = None
 
     def __enter__(self) -> Self:
@@ -82,7 +88,12 @@ class Simulator:
         if self._running is not None:
             raise RuntimeError("this simulator is running already")
         self._running = Running(
-            self.clock, self._port, self._folder, shape_only=self._render == "shape", remember=self._remember
+            self.clock,
+            self._port,
+            self._folder,
+            shape_only=self._render == "shape",
+            remember=self._remember,
+            region=self._region,
         )
         return self
 
