@@ -18,31 +18,21 @@ there we equal the SDK given that spelling. What we refuse to send is in ``test_
 
 from __future__ import annotations
 
-import copy
-import json
-import os
 import re
-import subprocess
-import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from hostile import Answer, Hostile
+from caller import data_uri, picture
+from referee import BOTH, NAMES, NEW, OLD, OURS, asked_for, documented, headers, service_headers, sitting
 
-import wan_notebook as wan
-from wan_notebook.request import UnknownModelWarning
 from wan_notebook.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hostile import Asked
+    from referee import Referee
 
-UNDOCUMENTED = {"extend_prompt", "function"}
-EXPLICIT = {"resolution", "duration", "audio", "seed"}
-TELEMETRY = "x-dashscope-sdk-"
 FLASH, WAN26, WAN26US, WAN25 = "wan2.6-i2v-flash", "wan2.6-i2v", "wan2.6-i2v-us", "wan2.5-i2v-preview"
 FLASH22, PLUS22 = "wan2.2-i2v-flash", "wan2.2-i2v-plus"
 IMAGE, SOUND = "https://example.com/cat.png", "https://example.com/rap.mp3"
@@ -93,6 +83,7 @@ SAME: dict[str, dict[str, Any]] = {
     # Addresses of the first frame
     "a signed address": {**CAT, "img_url": "https://b.oss-cn-x.aliyuncs.com/a%2Fb.png?Expires=1&Signature=a%2Bb%3D"},
     "an address in Unicode": {**CAT, "img_url": "http://example.com/猫/a+b.webp"},
+    "a first frame in the request": {**CAT, "img_url": data_uri(picture())},
     "an uploaded first frame": {**CAT, "img_url": "oss://dashscope-instant/a/2026-11-24/b/cat.png"},
     "an uploaded sound track": {**CAT, "audio_url": "oss://dashscope-instant/a/2026-11-24/b/rap.mp3"},
     "both uploaded": {**CAT, "img_url": "oss://dashscope-instant/a/cat.png", "audio_url": "oss://dashscope-instant/b"},
@@ -152,169 +143,111 @@ MENDED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # as people write 
     "words that are empty": ({"resolution": "", "shot_type": "", "duration": ""}, {}),
     "our name for the first frame": ({"image": IMAGE, "img_url": None}, {"img_url": IMAGE}),
 }
+# The first version of the SDK knows no such list.
+LAST = "https://example.com/dog.png"
+LISTED: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "2.7, bare": ({"model": "wan2.7-i2v"}, {"first_frame": IMAGE}),
+    "everything of 2.7": (
+        {
+            "model": "wan2.7-i2v", "prompt": "猫" * 5000, "negative_prompt": "blur", "resolution": "1080P",
+            "duration": 15, "prompt_extend": False, "watermark": True, "seed": 0,
+        },
+        {"first_frame": IMAGE, "driving_audio": SOUND},
+    ),
+    "2.7 of a date, two frames": (
+        {"model": "wan2.7-i2v-2026-04-25", "prompt": "A cat.", "duration": 2},
+        {"first_frame": IMAGE, "last_frame": LAST},
+    ),
+    "2.7, two frames and a sound, an empty prompt": (
+        {"model": "wan2.7-i2v", "prompt": "", "resolution": "720P", "negative_prompt": ""},
+        {"first_frame": IMAGE, "last_frame": LAST, "driving_audio": SOUND},
+    ),
+    "2.7, uploaded": (
+        {"model": "wan2.7-i2v", "prompt": None},
+        {"first_frame": "oss://dashscope-instant/a/cat.png", "driving_audio": SOUND},
+    ),
+}  # fmt: skip
 # What each side is given: name -> (the SDK's arguments, ours).
 CASES = {name: (given, given) for name, given in SAME.items()} | {
-    name: ({**CAT, **documented}, {**CAT, **written}) for name, (written, documented) in MENDED.items()
+    name: ({**CAT, **right}, {**CAT, **written}) for name, (written, right) in MENDED.items()
 }
-SCRIPT = """
-import json, sys
-from concurrent.futures import ThreadPoolExecutor
-import dashscope
-from dashscope import VideoSynthesis
-dashscope.base_http_api_url, cases = json.load(sys.stdin)
-def submit(case):
-    key, given = case
-    answer = VideoSynthesis.async_call(api_key=key, **given)
-    assert answer.status_code == 200, (given, answer)
-with ThreadPoolExecutor(4) as pool:
-    list(pool.map(submit, cases))
-print(dashscope.version.__version__)
-"""
-OTHER = os.environ.get("WAN_TEST_SDK_1_25_PYTHON", "")
-WITHOUT_OTHER = "WAN_TEST_SDK_1_25_PYTHON names no python with dashscope 1.25.8"
-SDKS = {"2.0.2": sys.executable, "1.25.8": OTHER}
-VERSIONS = [
-    pytest.param(version, marks=pytest.mark.skipif(not python, reason=WITHOUT_OTHER))
-    for version, python in SDKS.items()
-]
-
-
-class Referee:
-    """A service that accepts everything and writes down who sent what; each case has a key of its own."""
-
-    def __init__(self, server: Hostile) -> None:
-        self.server = server
-        ended = {"output": {"task_id": "task-1", "task_status": "CANCELED"}}  # so that our jobs end at once
-        quick = {"X-Wan-Simulator": "speed=1000"}
-        pending = {"output": {"task_id": "task-1", "task_status": "PENDING"}, "request_id": "request-1"}
-        server.on("POST", "/services", Answer(200, pending, quick))
-        server.on("GET", "/tasks", Answer(200, ended, quick))
-
-    def submitted(self, key: str) -> Asked:
-        """The one submit that was made with this key."""
-        (asked,) = (
-            asked
-            for asked in self.server.asked
-            if asked.path.startswith("/services") and _lower(asked)["authorization"] == f"Bearer {key}"
-        )
-        return asked
-
-
-def _key(who: str, name: str) -> str:
-    return f"sk-{who}-{list(CASES).index(name):04}"
-
-
-def _lower(asked: Asked) -> dict[str, str]:
-    return {name.lower(): value for name, value in asked.headers.items()}
+CASES27 = {
+    name: (
+        {**rest, "media": [{"type": kind, "url": url} for kind, url in media.items()]},
+        {**rest, **{NAMES[kind]: url for kind, url in media.items()}},
+    )
+    for name, (rest, media) in LISTED.items()
+}
+EVERY = CASES | CASES27
 
 
 @pytest.fixture(scope="module")
-def referee() -> Iterator[Referee]:
-    with Hostile() as server:
-        yield Referee(server)
+def referee(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Referee]:
+    with sitting() as referee:
+        referee.let_us_submit({name: ours for name, (_, ours) in EVERY.items()}, tmp_path_factory.mktemp("clips"))
+        yield referee
 
 
 @pytest.fixture(scope="module")
 def sdk(request: pytest.FixtureRequest, referee: Referee) -> str:
-    """The version of the SDK that has submitted every case."""
+    """The version of the SDK that has submitted every case it knows."""
     version = str(request.param)
-    cases = [(_key(version, name), theirs) for name, (theirs, _) in CASES.items()]
-    done = subprocess.run(
-        [SDKS[version], "-c", SCRIPT],
-        input=json.dumps([referee.server.base_url, cases]),
-        text=True,
-        timeout=120,
-        capture_output=True,
-        check=False,
-    )
-    assert done.stdout.strip() == version, done.stderr
+    cases = EVERY if version == "2.0.2" else CASES
+    referee.let_sdk_submit(version, {name: theirs for name, (theirs, _) in cases.items()})
     return version
 
 
-@pytest.fixture(scope="module")
-def ours(referee: Referee, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Who we are, once we have submitted every case."""
-    folder, base_url = tmp_path_factory.mktemp("clips"), referee.server.base_url
-    jobs = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnknownModelWarning)
-        for name, (_, given) in CASES.items():
-            key = _key("ours", name)
-            jobs.append(wan.submit(**given, base_url=base_url, api_key=key, region="simulator", output_dir=folder))
-    for job in jobs:
-        assert job.wait(60)
-        assert job.state.value == "canceled", job.exception()
-    return "ours"
-
-
-def _known(body: dict[str, Any]) -> dict[str, Any]:
-    """The SDK's body without what only the SDK sends."""
-    body = copy.deepcopy(body)
-    for field in UNDOCUMENTED:
-        del body["input"][field]
-    for part in ("input", "parameters"):
-        body[part] = {field: value for field, value in body.get(part, {}).items() if value is not None}
-    return body
-
-
-def _asked_for(body: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Our body without what we say although it was not given."""
-    body = copy.deepcopy(body)
-    for field in EXPLICIT:
-        if given.get(field) in (None, ""):
-            body["parameters"].pop(field, None)
-    return body
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("sdk", [NEW], indirect=True)
+def test_our_body_equals_the_sdks(referee: Referee, sdk: str, name: str) -> None:
+    _compare_bodies(referee, sdk, name)
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("sdk", VERSIONS, indirect=True)
-def test_our_body_equals_the_sdks(referee: Referee, sdk: str, ours: str, name: str) -> None:
-    theirs, our = referee.submitted(_key(sdk, name)), referee.submitted(_key(ours, name))
-    assert _asked_for(our.json, CASES[name][1]) == _known(theirs.json)
+@pytest.mark.parametrize("sdk", [OLD], indirect=True)
+def test_our_body_equals_that_of_its_first_version(referee: Referee, sdk: str, name: str) -> None:
+    _compare_bodies(referee, sdk, name)
 
 
-@pytest.mark.parametrize("sdk", VERSIONS, indirect=True)
-def test_our_address_and_headers_equal_the_sdks(referee: Referee, sdk: str, ours: str) -> None:
-    for name in CASES:
-        theirs, our = referee.submitted(_key(sdk, name)), referee.submitted(_key(ours, name))
-        assert (our.method, our.path) == (theirs.method, theirs.path), name
-        assert _service_headers(our) == _service_headers(theirs), name
-        assert _lower(our)["content-type"].split(";")[0] == _lower(theirs)["content-type"].split(";")[0]
+def _compare_bodies(referee: Referee, sdk: str, name: str) -> None:
+    theirs, ours = referee.submitted(sdk, name).json, referee.submitted(OURS, name).json
+    assert asked_for(ours, EVERY[name][1]) == documented(theirs)
 
 
-def _service_headers(asked: Asked) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in _lower(asked).items()
-        if name.startswith("x-dashscope-") and not name.startswith(TELEMETRY)
-    }
+@pytest.mark.parametrize("sdk", BOTH, indirect=True)
+def test_our_address_and_headers_equal_the_sdks(referee: Referee, sdk: str) -> None:
+    for name in EVERY if sdk == "2.0.2" else CASES:
+        theirs, ours = referee.submitted(sdk, name), referee.submitted(OURS, name)
+        assert (ours.method, ours.path) == (theirs.method, theirs.path), name
+        assert service_headers(ours) == service_headers(theirs), name
+        assert headers(ours)["content-type"].split(";")[0] == headers(theirs)["content-type"].split(";")[0]
 
 
-def test_the_headers_depend_on_what_is_sent(referee: Referee, ours: str) -> None:
+def test_the_headers_depend_on_what_is_sent(referee: Referee) -> None:
     """So that the comparison above compares something."""
-    bare = _service_headers(referee.submitted(_key(ours, "only what is required")))
+    bare = service_headers(referee.submitted(OURS, "only what is required"))
     assert bare == {"x-dashscope-async": "enable"}
-    for name in ("an uploaded first frame", "an uploaded sound track", "both uploaded"):
-        resolved = _service_headers(referee.submitted(_key(ours, name)))
+    for name in ("an uploaded first frame", "an uploaded sound track", "both uploaded", "2.7, uploaded"):
+        resolved = service_headers(referee.submitted(OURS, name))
         assert resolved == {**bare, "x-dashscope-ossresourceresolve": "enable"}
-    assert _service_headers(referee.submitted(_key(ours, "a workspace"))) == {**bare, "x-dashscope-workspace": "ws-1"}
+    assert service_headers(referee.submitted(OURS, "a workspace")) == {**bare, "x-dashscope-workspace": "ws-1"}
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_fields_that_set_the_price_are_always_said(referee: Referee, ours: str, name: str) -> None:
-    given = CASES[name][0]
-    said = referee.submitted(_key(ours, name)).json["parameters"]
+@pytest.mark.parametrize("name", EVERY)
+def test_the_fields_that_set_the_price_are_always_said(referee: Referee, name: str) -> None:
+    given = EVERY[name][0]
+    said = referee.submitted(OURS, name).json["parameters"]
     assert {"resolution", "duration", "seed"} <= said.keys()
     assert ("audio" in said) == (given["model"] == FLASH or given.get("audio") is not None)
     assert type(said["duration"]) is type(said["seed"]) is int
     assert re.fullmatch("[0-9]+[PK]", said["resolution"])
 
 
-def test_the_simulator_takes_every_one_of_our_bodies(referee: Referee, ours: str) -> None:
+def test_the_simulator_takes_every_one_of_our_bodies(referee: Referee) -> None:
     with Simulator(speed=1_000_000, render="shape") as service, httpx.Client(base_url=service.base_url) as http:
-        for name in CASES:
-            our = referee.submitted(_key(ours, name))
-            if b"oss://" in our.body or b"wan9.9" in our.body:  # nothing was uploaded there; no such model there
+        for name in EVERY:
+            ours = referee.submitted(OURS, name)
+            if b"oss://" in ours.body or b"wan9.9" in ours.body:  # nothing was uploaded there; no such model there
                 continue
-            answer = http.post(our.path, content=our.body, headers=our.headers)
+            answer = http.post(ours.path, content=ours.body, headers=ours.headers)
             assert answer.status_code == 200, (name, answer.text)
