@@ -2,8 +2,8 @@
 
 The policy is asked for with the same query; the form has the same parts in the same order with the same values, the
 file last and byte for byte. Three things differ, and only these: our objects have random names (the SDK's are the
-file's own, so a second upload of one name under one policy fails); the file's part names its type, the one the form says
-too; and a wav is ``audio/wav``, not the older ``audio/x-wav``.
+file's own, so a second upload of one name under one policy fails); the file's part names its type, the one the form
+says too; and a wav is ``audio/wav``, not the older ``audio/x-wav``.
 """
 
 from __future__ import annotations
