@@ -16,7 +16,7 @@ import httpx
 
 from wan_notebook.answers import json_object, seconds, task_id_checked
 from wan_notebook.downloads import STALL_SECONDS, download
-from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError
+from wan_notebook.errors import AmbiguousSubmitError, AuthenticationError, ServiceError, TransportError
 from wan_notebook.explanations import BILL, refused
 from wan_notebook.wire import (
     NOT_SUBMITTED,
@@ -30,7 +30,7 @@ from wan_notebook.wire import (
 from wan_notebook.wording import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from wan_notebook.media import SentMedia
@@ -69,11 +69,13 @@ class WanClient:
     base_url : str
         Ends with ``/api/v1``.
     key : callable
-        Gives the API key when a header is written; it is held nowhere else.
+        Gives the API key when a header is written; it is held nowhere else. Without one there is no such header.
     loopback : bool
         Whether the base URL is this machine; only then is the simulator's header believed and plain http followed.
     workspace : str, optional
         Sent as ``X-DashScope-WorkSpace``.
+    advise : callable, optional
+        Awaited with the error when the key is refused: it may know where the key belongs.
 
     Attributes
     ----------
@@ -86,6 +88,7 @@ class WanClient:
     key: Callable[[], str]
     loopback: bool
     workspace: str | None = None
+    advise: Callable[[AuthenticationError], Awaitable[None]] | None = None
     simulator_speed: float | None = None
 
     def public_address(self) -> str:
@@ -123,7 +126,7 @@ class WanClient:
         except (httpx.HTTPError, TimeoutError) as error:
             raise AmbiguousSubmitError(f"the request was sent, but no answer came ({type(error).__name__}).") from None
         if not 200 <= status < 300:  # noqa: PLR2004  only a success can hold a task
-            refusal = self._refusal(status, answer_headers, data, submitting=True)
+            refusal = await self._refusal(status, answer_headers, data, submitting=True)
             refused_it = 400 <= status < 500 and status not in UNDECIDED  # noqa: PLR2004  a client error
             if refused_it or (status == OVERLOADED and refusal.code):
                 raise refusal
@@ -187,7 +190,7 @@ class WanClient:
         """The body of a 200 answer to a call that costs nothing; ``submitting``: nothing is submitted without it."""
         status, headers, data = await self._free(method, path, submitting=submitting)
         if status != OK:
-            raise self._refusal(status, headers, data, submitting=submitting)
+            raise await self._refusal(status, headers, data, submitting=submitting)
         return data
 
     async def _free(self, method: str, path: str, *, submitting: bool = False) -> tuple[int, httpx.Headers, bytes]:
@@ -208,7 +211,8 @@ class WanClient:
         content: AsyncIterator[bytes] | None = None,
         timeout: httpx.Timeout | None = None,  # noqa: ASYNC109  httpx's own per-phase timeouts
     ) -> tuple[int, httpx.Headers, bytes]:
-        sent = {"Authorization": f"Bearer {self.key()}", **(headers or {})}
+        key = self.key()
+        sent = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         if self.workspace:
             sent["X-DashScope-WorkSpace"] = self.workspace
         options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
@@ -221,7 +225,11 @@ class WanClient:
             if self.loopback and (found := SIMULATOR_HEADER.fullmatch(answer.headers.get("x-wan-simulator", ""))):
                 self.simulator_speed = max(float(found[1]), 1e-3)
             # A service that repeats the key in its answer must not bring it into records and messages.
-            return answer.status_code, answer.headers, bytes(data).replace(self.key().encode(), b"sk-...")
+            return (
+                answer.status_code,
+                answer.headers,
+                bytes(data).replace(key.encode(), b"sk-...") if key else bytes(data),
+            )
 
     def _trusted(self, url: str) -> bool:
         try:
@@ -240,9 +248,14 @@ class WanClient:
         found.billed, found.may_pass = (False if submitting else None), True
         return found
 
-    def _refusal(self, status: int, headers: httpx.Headers, data: bytes, *, submitting: bool = False) -> ServiceError:
-        said = decode_error(data)
-        return refused(status, *said, retry_after=seconds(headers.get("retry-after")), submitting=submitting)
+    async def _refusal(
+        self, status: int, headers: httpx.Headers, data: bytes, *, submitting: bool = False
+    ) -> ServiceError:
+        retry_after = seconds(headers.get("retry-after"))
+        error = refused(status, *decode_error(data), retry_after=retry_after, submitting=submitting)
+        if self.advise is not None and isinstance(error, AuthenticationError):
+            await self.advise(error)
+        return error
 
 
 async def _paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

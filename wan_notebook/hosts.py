@@ -41,6 +41,11 @@ class Host:
     base_url: str
     own: bool
 
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown and recorded: without the workspace's id."""
+        return re.sub(r"//[^./]+\.", f"//{WORKSPACE}.", self.base_url) if self.own else self.base_url
+
 
 def hosts(workspace: str | None, regions: Mapping[str, Region] | None = None) -> list[Host]:
     """Every address of the vendor's that is known: the shared ones, and with a workspace its own.

@@ -9,7 +9,7 @@ import platform
 import secrets
 import time
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook import pricing, rendering
@@ -21,6 +21,7 @@ from wan_notebook.errors import ConfigurationError, InvalidRequestError
 from wan_notebook.hosts import address_of, region_of, workspace_header
 from wan_notebook.job import Job, Verbs
 from wan_notebook.lifecycle import Plan
+from wan_notebook.probes import Guide
 from wan_notebook.provenance import MIME, build_record
 from wan_notebook.request import region_problems
 from wan_notebook.runner import Runner
@@ -28,12 +29,13 @@ from wan_notebook.sidefiles import side_file
 from wan_notebook.tasks import JobState, JobUpdate, iso_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import httpx
 
     from wan_notebook.config import Settings
+    from wan_notebook.facts import Region
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Cost
 
@@ -44,10 +46,18 @@ SEEDS = 2**31  # seeds go from 0 to 2147483647
 
 
 class Session:
-    """One process's rooms: the connection pool, the runner, and the jobs of this process."""
+    """One process's rooms: the connection pool, the runner, and the jobs of this process.
 
-    def __init__(self, front_end: str = "script") -> None:
+    Parameters
+    ----------
+    front_end : str
+    regions : mapping of str to Region, optional
+        Instead of the catalogue's: the same names at other addresses.
+    """
+
+    def __init__(self, front_end: str = "script", regions: Mapping[str, Region] | None = None) -> None:
         self.front_end = front_end
+        self._regions, self._guide = regions, Guide(regions)
         self.jobs: list[Job] = []
         self._http: httpx.AsyncClient | None = None
         self.runner = Runner(
@@ -67,11 +77,11 @@ class Session:
         ConfigurationError
             Unknown region, no key, no workspace where the region needs one.
         """
-        region = region_of(settings)
+        region = region_of(settings, self._regions)
         if problems := region_problems(request, region):
             raise InvalidRequestError(problems)
         settings.require_key()
-        address_of(region, settings)
+        address_of(region, settings, self._regions)
         return region, pricing.estimate(request, region)
 
     def submit(
@@ -152,7 +162,7 @@ class Session:
                 log.warning("%s has no side file (%s)", clip.name, error.strerror)
 
     async def _connect(self, region: str, settings: Settings) -> WanClient:
-        base_url = address_of(region, settings)
+        base_url = address_of(region, settings, self._regions)
         if base_url is None:
             base_url = await asyncio.to_thread(_simulator)
         if self._http is None:
@@ -163,6 +173,7 @@ class Session:
             key=settings.require_key().reveal,
             loopback=is_loopback(base_url),
             workspace=workspace_header(settings, base_url),
+            advise=partial(self._guide.advise, http=self._http, settings=settings),
         )
 
     async def _disconnect(self) -> None:
