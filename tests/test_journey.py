@@ -125,3 +125,19 @@ def test_four_jobs_submitted_in_a_loop_make_four_clips(lab, in_folder):
     assert paths.text.split() == ["4", "4"]
     assert lab.run("print([job.update.notes for job in jobs])").text.strip() == "[(), (), (), ()]"
     assert len(list(Path(in_folder, "wan_outputs").glob("*.mp4"))) == 4
+
+
+def test_a_picture_of_the_notebook_and_a_frame_of_an_earlier_clip_are_first_frames(lab, in_folder):
+    lab.run("from PIL import Image\nphoto = Image.open('images/rocket.jpg').resize((400, 240))")
+    first = lab.run("%%wan_i2v cat --image $photo --duration 2 --no-audio\nIt flies.")
+    cell = lab.run("%%wan_i2v more --image $cat.frame(-1) --duration 2 --no-audio\nIt flies on.", cell_id="cell-2")
+    assert cell.error is None
+    lab.until(lambda: cell.record["state"] == "downloaded", what=f"still {cell.record['state']}")
+    clip, (given,) = first.record["clip"], cell.record["inputs"]
+    assert first.record["request"]["asked"]["image"] == {"kind": "pixels", "name": "image.png"}
+    assert given["origin"] == {"run_id": first.record["run_id"], "frame": 59, "altered": False}
+    assert (given["width"], given["height"]) == (clip["width"], clip["height"])
+    assert given["name"] == f"{Path(clip['path']).stem}-frame-59.png"
+    assert (in_folder / given["path"]).is_file()
+    refused = lab.run("%%wan_i2v again --image $cat --duration 2\nIt flies.", cell_id="cell-3")
+    assert ".frame(-1)" in "".join(refused.error)

@@ -16,7 +16,7 @@ import pytest
 
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.media import prepare
+from wan_notebook.preparation import prepare
 from wan_notebook.request import I2VRequest
 from wan_notebook.simulator import Simulator
 from wan_notebook.wire import SUBMIT_PATH, chunks, encode

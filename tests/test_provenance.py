@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_notebook.media import prepare
+from wan_notebook.preparation import prepare
 from wan_notebook.provenance import MAX_BYTES, build_record, canonical_json, digest, relative
 from wan_notebook.request import I2VRequest
 from wan_notebook.tasks import JobState, JobUpdate, Task

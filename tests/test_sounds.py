@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wan_notebook as wan
-from wan_notebook.media import prepare
+from wan_notebook.preparation import prepare
 from wan_notebook.sounds import load_sound, measure_sound
 
 AUDIO = Path(__file__).parent.parent / "notebooks" / "audio"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from wan_notebook.answers import json_object
 from wan_notebook.errors import TransportError
-from wan_notebook.media import SentMedia, prepare
+from wan_notebook.media import SentMedia
+from wan_notebook.preparation import prepare
 from wan_notebook.request import I2VRequest
 from wan_notebook.tasks import TaskStatus
 from wan_notebook.wire import chunks, decode_task, encode, needs_resolving

@@ -6,7 +6,16 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-__all__ = ["extension", "is_address", "lower_scheme", "public_url", "recorded_url", "unreachable", "wrong_address"]
+__all__ = [
+    "extension",
+    "is_address",
+    "is_loopback",
+    "lower_scheme",
+    "public_url",
+    "recorded_url",
+    "unreachable",
+    "wrong_address",
+]
 
 MAX_RECORDED = 500
 SCHEMES = ("http:", "https:", "oss:")
@@ -65,6 +74,24 @@ def unreachable(url: str) -> bool:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of ``url`` is this machine itself.
+
+    >>> is_loopback("http://127.0.0.1:8000/api/v1"), is_loopback("https://example.com"), is_loopback("http://[::1]:1/")
+    (True, False, True)
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def extension(url: str) -> str:

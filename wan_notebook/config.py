@@ -6,7 +6,6 @@ our default. Nothing here is ever read from a project file or a document.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
+from wan_notebook.addresses import is_loopback
 from wan_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Secret", "Settings", "checked_base_url", "home", "is_loopback"]
+__all__ = ["Secret", "Settings", "checked_base_url", "home"]
 
 DEFAULT_REGION = "singapore"
 SIMULATOR = "simulator"
@@ -59,24 +59,6 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key is not pickled")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the host of ``url`` is this machine itself.
-
-    >>> is_loopback("http://127.0.0.1:8000/api/v1"), is_loopback("https://example.com"), is_loopback("http://[::1]:1/")
-    (True, False, True)
-    """
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def checked_base_url(url: str) -> str:

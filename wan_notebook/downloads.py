@@ -1,7 +1,12 @@
-"""A finished clip, streamed from its address into a file."""
+"""What is fetched from addresses that are not the service's own: the finished clip, and a first frame that is pinned.
+
+No Authorization header ever goes there.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import os
 from typing import TYPE_CHECKING
@@ -9,17 +14,19 @@ from urllib.parse import urljoin
 
 import httpx
 
-from wan_notebook.errors import DownloadError
+from wan_notebook.addresses import is_loopback
+from wan_notebook.errors import DownloadError, TransportError, WanError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-__all__ = ["STALL_SECONDS", "download"]
+__all__ = ["STALL_SECONDS", "download", "fetch_picture"]
 
-CONNECT_SECONDS, STALL_SECONDS = 5.0, 60.0
+CONNECT_SECONDS, STALL_SECONDS, PICTURE_SECONDS = 5.0, 60.0, 60.0
 MAX_CLIP_BYTES, MAX_REDIRECTS = 1024 * 1024 * 1024, 5
 OK, REDIRECTS = 200, range(300, 400)
+NOT_PINNED = "Nothing was sent and nothing is billed. Without pin the service fetches the address by itself."
 
 
 async def download(
@@ -27,7 +34,7 @@ async def download(
 ) -> tuple[int, str]:
     """Stream the finished clip into the file ``part``; returns (bytes, sha256).
 
-    No Authorization header goes to the host of the clip. Redirects are followed to trusted addresses only.
+    Redirects are followed to trusted addresses only.
 
     Raises
     ------
@@ -38,11 +45,61 @@ async def download(
     def failed(reason: str, *, passing: bool = False) -> DownloadError:
         return DownloadError(reason, url=url, task_id=task_id, passing=passing)
 
+    async with _opened(http, url, "clip", trusted, failed) as answer:
+        return await _saved(answer, part, failed)
+
+
+async def fetch_picture(http: httpx.AsyncClient, url: str, *, most: int) -> bytes:
+    """The picture at a public address, within a minute.
+
+    Parameters
+    ----------
+    http : httpx.AsyncClient
+    url : str
+        https, or a server on this machine; redirects are followed to https only.
+    most : int
+        Bytes beyond which it is not read.
+
+    Raises
+    ------
+    TransportError
+    """
+
+    def failed(reason: str, *, passing: bool = False) -> TransportError:  # noqa: ARG001  it is not tried again
+        return TransportError(f"the image cannot be pinned: {reason}", hint=NOT_PINNED)
+
+    def trusted(address: str) -> bool:
+        return address[:6].lower() == "https:" or (address == url and is_loopback(url))
+
+    data = bytearray()
+    try:
+        async with asyncio.timeout(PICTURE_SECONDS), _opened(http, url, "image", trusted, failed) as answer:
+            expected = answer.headers.get("content-length", "")
+            async for piece in answer.aiter_bytes():
+                data += piece
+                if len(data) > most:
+                    raise failed(f"it is larger than {most // 1024 // 1024} MB.")
+            if "content-encoding" not in answer.headers and expected.isdigit() and int(expected) != len(data):
+                raise failed(f"only {len(data)} of {expected} bytes came.")
+    except TimeoutError:
+        raise failed(f"it did not come within {PICTURE_SECONDS:.0f} s.") from None
+    return bytes(data)
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    http: httpx.AsyncClient,
+    url: str,
+    what: str,
+    trusted: Callable[[str], bool],
+    failed: Callable[..., WanError],
+) -> AsyncIterator[httpx.Response]:
+    """The answer with the file itself, after redirects."""
     address = url
-    for _ in range(MAX_REDIRECTS):
-        if not trusted(address):
-            raise failed("the clip's address is not https.")
-        try:
+    try:
+        for _ in range(MAX_REDIRECTS):
+            if not trusted(address):
+                raise failed(f"the {what}'s address is not https.")
             async with http.stream(
                 "GET", address, timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS)
             ) as answer:
@@ -51,11 +108,12 @@ async def download(
                     continue
                 if answer.status_code != OK:
                     later = answer.status_code in (408, 429) or answer.status_code >= 500  # noqa: PLR2004  may mend itself
-                    raise failed(f"the clip's address answered HTTP {answer.status_code}.", passing=later)
-                return await _saved(answer, part, failed)
-        except httpx.HTTPError as error:
-            raise failed(f"the download broke off ({type(error).__name__}).", passing=True) from None
-    raise failed("the clip's address redirects in a circle.")
+                    raise failed(f"the {what}'s address answered HTTP {answer.status_code}.", passing=later)
+                yield answer
+                return
+        raise failed(f"the {what}'s address redirects in a circle.")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise failed(f"the download broke off ({type(error).__name__}).", passing=True) from None
 
 
 async def _saved(answer: httpx.Response, part: Path, failed: Callable[[str], DownloadError]) -> tuple[int, str]:

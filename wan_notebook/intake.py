@@ -1,4 +1,7 @@
-"""The many ways to hand over an image: path, address, ``data:`` URI, bytes, file, PIL image, array."""
+"""The many ways to hand over an image: path, address, ``data:`` URI, bytes, file, PIL image, array, figure, frame.
+
+Nothing of the libraries these come from is imported: what a thing can do says what it is.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import binascii
 import contextlib
 import os
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from wan_notebook.arrays import VALUES, drawn, eight_bits, figure_of
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.wording import shown, suggest
 
@@ -20,13 +25,14 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["Raw", "about", "decode_data_uri", "find_file", "snapshot"]
+__all__ = ["Raw", "about", "decode_data_uri", "find_file", "look_in", "snapshot"]
 
 Raw = bytes  # for classes that have a field called ``bytes``
-WAYS = "a path, an http(s) URL, a data: URI, bytes, an open binary file, a PIL image or an array"
-EIGHT_BITS = "Give height x width x 3 values of type uint8, e.g. (255 * array).astype('uint8')"
+WAYS = "a path, an http(s) URL, a data: URI, bytes, an open binary file, a PIL image, an array or a figure"
 DATA_URI = re.compile(r"data:(?P<mime>[^;,]*)(?P<rest>[^,]*),", re.IGNORECASE)
 LOOKS_LIKE_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}")
+# file://./a.png and file://D:/a.png (the vendor's forms), file:///data/a.png, file:///D:/a.png, file://localhost/a.png
+FILE_ADDRESS = re.compile(r"^file:(//(localhost(?=/))?)?(/(?=[A-Za-z]:[/\\]))?", re.IGNORECASE)
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
@@ -50,22 +56,39 @@ def snapshot(source: object) -> str | bytes | Image:
     """
     if isinstance(source, str):
         return source.strip()
+    if type(source).__module__.startswith("wan_notebook.") and hasattr(source, "frame"):  # a Job, a VideoResult
+        raise refuse(
+            source, "a clip is no image", "Take one of its frames: .frame(-1) is the last, .frame(0) the first"
+        )
     if isinstance(source, os.PathLike):
         return os.fsdecode(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if hasattr(source, "read"):
         return _read(source)
+    return _picture(source)
+
+
+def _picture(source: object) -> Image:
     from PIL import Image
 
-    if not isinstance(source, Image.Image) and not hasattr(source, "__array_interface__"):
+    figure = figure_of(source)
+    if figure is None and not isinstance(source, Image.Image) and not hasattr(source, "__array_interface__"):
         raise refuse(source, "it is nothing an image can come as", "A tensor needs .numpy()")
+    held: Image.Image
     try:
-        held = source.copy() if isinstance(source, Image.Image) else Image.fromarray(source).copy()
-    except (OSError, SyntaxError, TypeError, ValueError, KeyError) as error:
-        raise refuse(source, f"no picture can be made of it ({error})", EIGHT_BITS) from None
+        if figure is not None:
+            held = drawn(figure)
+        elif isinstance(source, Image.Image):
+            held = source.copy()
+        else:
+            held = Image.fromarray(eight_bits(source)).copy()
+    except Exception as error:  # noqa: BLE001  also whatever drawing the person's own figure raises
+        raise refuse(source, f"no picture can be made of it ({error})", VALUES if figure is None else "") from None
     if held.mode in ("I", "F", "LAB"):
-        raise refuse(source, f"its values are no 8-bit colours (mode {held.mode})", EIGHT_BITS)
+        raise refuse(source, f"its values are no 8-bit colours (mode {held.mode})", VALUES)
+    if not held.width or not held.height:
+        raise refuse(source, "it has no pixels", "Give an image")
     return held
 
 
@@ -106,7 +129,8 @@ def find_file(text: str, folder: Path | None = None, suffixes: Collection[str] =
     Parameters
     ----------
     text : str
-        A path; ``~`` and the vendor's ``file://`` forms (``file://./cat.png``, ``file:///data/cat.png``) too.
+        A path; ``~``, backslashes, and ``file://`` addresses (``file://./cat.png``, ``file:///data/cat.png``,
+        ``file://D:/cat.png``) too. A name is first taken as it stands, so ``a+b.png`` and ``%41.png`` are found.
     folder : Path, optional
         What a relative path is relative to; the working directory if not given.
     suffixes : collection of str
@@ -117,32 +141,53 @@ def find_file(text: str, folder: Path | None = None, suffixes: Collection[str] =
     InvalidRequestError
         There is no such file; names the closest one in the same folder.
     """
-    if "://" in text and not text.lower().startswith("file://"):
+    if "://" in text and text[:5].lower() != "file:":
         raise refuse(
             text,
             f"addresses of the kind {text.partition('://')[0]}:// are not fetched",
             "Give an https:// address, or copy the file here and give its path",
         )
-    plain = text[7:] if text.lower().startswith("file://") else text
+    folders = [folder or Path(), *_also]
     try:
-        for spelling in dict.fromkeys((plain, unquote(plain) if plain != text else plain)):
-            path = (folder or Path()) / Path(spelling).expanduser()
-            if path.is_file():
-                return path.absolute()
-        path = (folder or Path()) / Path(plain).expanduser()
-        if path.is_dir():
-            raise refuse(text, "it is a folder", f"Name one file in it{_example(path, suffixes)}")
-        if path.exists():
-            raise refuse(text, "it is no ordinary file", "Give a file")
-        fix = _closest(path, suffixes)
+        for spelling in _spellings(text):
+            for start in folders:
+                path = start / Path(spelling).expanduser()
+                if path.is_file():
+                    return path.absolute()
+        problem, fix = _missing(folders[0] / Path(next(_spellings(text))).expanduser(), suffixes)
     except (OSError, RuntimeError, ValueError) as error:  # name too long, no such user, not allowed to look
-        if isinstance(error, InvalidRequestError):
-            raise
         if LOOKS_LIKE_BASE64.match(text):
             raise refuse(text, "it is base64 text without its head", "Put data:image/png;base64, before it") from None
         reason = getattr(error, "strerror", None) or str(error)
         raise refuse(text, f"it cannot be looked up ({reason})", "Check the path") from None
-    raise refuse(text, "there is no such file", fix)
+    if any(sign in text for sign in "\n\r\t"):
+        fix = "In Python a backslash before n, r or t is no backslash: write r'…', or / instead"
+    raise refuse(text, problem, fix)
+
+
+def _missing(path: Path, suffixes: Collection[str]) -> tuple[str, str]:
+    if path.is_dir():
+        return "it is a folder", f"Name one file in it{_example(path, suffixes)}"
+    if path.exists():
+        return "it is no ordinary file", "Give a file"
+    return "there is no such file", _closest(path, suffixes)
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """How a path may be spelt on the disk: first as it stands, then without what an address or Windows adds to it."""
+    plain = FILE_ADDRESS.sub("", text)
+    ways = [plain, unquote(plain) if plain != text else plain]
+    ways += [way.replace("\\", "/") for way in ways]
+    ways += [unicodedata.normalize(form, way) for form in ("NFC", "NFD") for way in ways]  # as macOS writes é
+    yield from dict.fromkeys(ways)
+
+
+_also: list[Path] = []  # the notebook's folder, once a door has said it
+
+
+def look_in(folder: Path) -> None:
+    """Look for relative paths in ``folder``, too, where the working folder has no such file."""
+    _also[:] = [folder]
 
 
 def _closest(path: Path, suffixes: Collection[str]) -> str:

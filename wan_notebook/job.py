@@ -17,6 +17,8 @@ from wan_notebook.errors import JobTimeoutError, WanError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from PIL.Image import Image
+
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import JobState, JobUpdate, Task, VideoResult
 
@@ -150,6 +152,33 @@ class Job:
                 hint="The job goes on and is billed when it succeeds; ask again, or cancel it while PENDING.",
             )
         return self._future.result()
+
+    def frame(self, index: int = -1, timeout: float | None = None) -> Image:
+        """One frame of the clip as a PIL image, e.g. the first frame of the next one; waits like :meth:`result`.
+
+        Parameters
+        ----------
+        index : int
+            Counted from 0; negative from the end, -1 is the last.
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Raises
+        ------
+        IndexError
+            The clip has fewer frames.
+        WanError
+            As :meth:`result`, or the clip's file cannot be read any more.
+
+        Examples
+        --------
+        >>> job = submit(prompt="It goes on.", image=job.frame(-1))  # doctest: +SKIP
+        """
+        return self.result(timeout).frame(index)
+
+    def frames(self, n: int, timeout: float | None = None) -> list[Image]:
+        """``n`` frames of the clip, evenly spaced from the first to the last; waits like :meth:`result`."""
+        return self.result(timeout).frames(n)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Why the job ended without a clip, or None; waits like :meth:`result`."""

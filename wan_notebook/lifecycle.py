@@ -24,7 +24,7 @@ from wan_notebook.errors import (
 )
 from wan_notebook.explanations import failed
 from wan_notebook.footage import probe_clip
-from wan_notebook.media import prepare
+from wan_notebook.preparation import prepare
 from wan_notebook.tasks import JobState, TaskStatus
 from wan_notebook.wire import encode
 

@@ -1,38 +1,30 @@
-"""The frames and the sound of a request: measured cheaply in the cell, and later made ready to send.
+"""The media of a request as nouns: what a header says of a frame, and one medium exactly as it is sent.
 
-:func:`measure` runs in the cell and reads no more than an image's header; :func:`prepare` decodes, rotates, flattens
-and hashes, and belongs into a thread. Sounds are measured in :mod:`wan_notebook.sounds`. The format of an image is what
-its bytes say, never what its name says; the four formats are those of the API reference of 2026-05-22.
+:func:`measure` runs in the cell and reads no more than an image's header; what is heavy is done in
+:mod:`wan_notebook.preparation`. Sounds are measured in :mod:`wan_notebook.sounds`. The format of an image is what its
+bytes say, never what its name says; the four formats are those of the API reference of 2026-05-22.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from wan_notebook.addresses import is_address, public_url
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.intake import Raw, about, decode_data_uri, find_file, snapshot
-from wan_notebook.pixels import (
-    MIME,
-    DamagedImageError,
-    decode,
-    encode,
-    format_of,
-    open_image,
-    orientation_of,
-    upright,
-)
-from wan_notebook.sounds import SoundFacts, load_sound
+from wan_notebook.origins import Origin, origin_of
+from wan_notebook.pixels import MIME, DamagedImageError, format_of, open_image, orientation_of
+from wan_notebook.sounds import SoundFacts
 from wan_notebook.wording import shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
 
-__all__ = ["EXTENSIONS", "Facts", "ImageFacts", "SentMedia", "changes", "measure", "prepare", "public_url"]
+__all__ = ["EXTENSIONS", "Facts", "ImageFacts", "SentMedia", "measure", "public_url"]
 
 EXTENSIONS = {
     "image/jpeg": "jpg",
@@ -52,7 +44,8 @@ class ImageFacts:
     Parameters
     ----------
     kind : str
-        ``url`` and ``oss`` (not looked at), ``data``, ``file``, ``bytes`` or ``pixels`` (PIL image, array).
+        ``url`` and ``oss`` (not looked at), ``data``, ``file``, ``bytes``, ``pixels`` (PIL image, array, figure) or
+        ``frame`` (of an earlier clip).
     name : str
         File name, or a stand-in for it; of a URL the last part of its path.
     format, mime : str or None
@@ -66,9 +59,11 @@ class ImageFacts:
         EXIF orientation, 1 for upright.
     animated : bool
     source : str, Path, bytes or PIL image
-        What :func:`prepare` reads; a path is absolute.
+        What is read later; a path is absolute.
     role : str
         The request's field: ``image`` or ``last_frame``.
+    origin : Origin or None
+        The run and the frame a picture was taken from.
     """
 
     kind: str
@@ -83,6 +78,12 @@ class ImageFacts:
     has_alpha: bool = False
     orientation: int = 1
     animated: bool = False
+    origin: Origin | None = None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height; None where the image was not looked at."""
+        return (self.width, self.height) if self.width is not None and self.height is not None else None
 
 
 Facts = ImageFacts | SoundFacts
@@ -110,6 +111,10 @@ class SentMedia:
         As given.
     notes : tuple of str
         What was changed on the way.
+    origin : Origin or None
+        The run and the frame a picture was taken from.
+    preview : bytes or None
+        A small JPEG of a frame that was cropped, padded or made smaller; for the card, not for the record.
     """
 
     role: str
@@ -123,6 +128,8 @@ class SentMedia:
     data: Raw | None = field(default=None, repr=False)
     url: str | None = None
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
+    preview: Raw | None = field(default=None, repr=False)
 
 
 def measure(source: object, *, role: str = "image", folder: Path | None = None) -> ImageFacts:
@@ -150,9 +157,10 @@ def _measured(held: str | bytes | Image, folder: Path | None) -> ImageFacts:
     if isinstance(held, bytes):
         return _from_bytes(held, kind="bytes", name="image", value=held)
     if not isinstance(held, str):
-        return ImageFacts(
-            "pixels", "image.png", held, width=held.width, height=held.height, has_alpha=held.has_transparency_data
-        )
+        origin = origin_of(held)
+        kind, name = ("frame", f"{origin.name}.png") if origin else ("pixels", "image.png")
+        alpha = held.has_transparency_data
+        return ImageFacts(kind, name, held, width=held.width, height=held.height, has_alpha=alpha, origin=origin)
     if is_address(held):
         kind = "oss" if held[:3].lower() == "oss" else "url"
         return ImageFacts(kind, public_url(held).rstrip("/").rpartition("/")[2] or "image", held)
@@ -166,71 +174,6 @@ def _measured(held: str | bytes | Image, folder: Path | None) -> ImageFacts:
         raise _refuse(held, f"it cannot be read ({error.strerror or error})", "Check its permissions") from None
 
 
-def prepare(facts: Facts, *, max_raw_base64: int | None = None, max_bytes: int | None = None) -> SentMedia:
-    """Make a medium ready to send. Heavy: decodes the whole of it; run it in a thread.
-
-    The original bytes are kept untouched when nothing has to change. Otherwise an image is turned upright, put on
-    white, and encoded as PNG (as JPEG of quality 95 when the PNG would exceed ``max_bytes``), and a note says so.
-
-    Parameters
-    ----------
-    facts : ImageFacts or SoundFacts
-    max_raw_base64 : int, optional
-        Bytes above which ``how`` is ``oss`` rather than ``base64``; never, if not given. Sounds are always uploaded.
-    max_bytes : int, optional
-        Largest image the model takes.
-
-    Raises
-    ------
-    InvalidRequestError
-        The medium is damaged, changed since it was measured, or is too large to be sent.
-    """
-    if facts.kind in ("url", "oss"):
-        return SentMedia(facts.role, facts.kind, facts.name, "", None, 0, None, None, url=facts.source)
-    if isinstance(facts, SoundFacts):
-        return _sent(facts, load_sound(facts), facts.mime or "", how="oss")
-    with about(facts.role):
-        return _prepared(facts, max_raw_base64, max_bytes)
-
-
-def _prepared(facts: ImageFacts, max_raw_base64: int | None, max_bytes: int | None) -> SentMedia:
-    if facts.kind == "pixels":
-        image, data, mime = facts.source, b"", MIME["PNG"]
-    else:
-        data, mime = _read(facts), facts.mime or ""
-        try:
-            image = decode(data, facts.format or "")
-        except DamagedImageError as error:
-            raise _refuse(facts.name, f"its pixels are damaged ({error})", "Save it or copy it again") from None
-    notes = changes(facts)
-    if notes or facts.kind == "pixels":
-        data, mime = encode(upright(image, facts.orientation, flatten=facts.has_alpha), max_bytes)
-        if mime == MIME["JPEG"]:
-            notes += ("the image is sent as JPEG of quality 95: as PNG it would be too large",)
-    if max_bytes is not None and len(data) > max_bytes:
-        raise _refuse(facts.name, f"it would be sent as {_mb(len(data))}", "Make it smaller", f"up to {_mb(max_bytes)}")
-    how = "oss" if max_raw_base64 is not None and len(data) > max_raw_base64 else "base64"
-    return replace(_sent(facts, data, mime, how=how), width=facts.width, height=facts.height, notes=notes)
-
-
-def _sent(facts: Facts, data: Raw, mime: str, *, how: str) -> SentMedia:
-    name = f"{Path(facts.name).stem}.{EXTENSIONS[mime]}"
-    summed = hashlib.sha256(data).hexdigest()
-    return SentMedia(facts.role, how, name, mime, summed, len(data), None, None, data)
-
-
-def changes(facts: ImageFacts) -> tuple[str, ...]:
-    """What :func:`prepare` will change, in words for the person who gave the image."""
-    notes = []
-    if facts.orientation != 1:
-        notes.append("the image is turned upright as its EXIF says")
-    if facts.has_alpha:
-        notes.append("the image has transparent parts: they become white, the service takes no alpha channel")
-    if facts.animated:
-        notes.append("the image is animated: only its first picture is sent")
-    return tuple(notes)
-
-
 def _from_bytes(data: Raw, *, kind: str, name: str, value: object) -> ImageFacts:
     return _facts(io.BytesIO(data), kind=kind, name=name, source=data, size=len(data), value=value)
 
@@ -240,7 +183,9 @@ def _facts(file: BinaryIO, *, kind: str, name: str, source: object, size: int, v
         raise _refuse(value, "it is empty (0 bytes)", "Give an image")
     format_ = format_of(file.read(32))
     if format_ not in MIME:
-        raise _refuse(value, f"it is {format_}", "Convert it first, e.g. to PNG")
+        clip = format_ == "a video"
+        fix = "Take one of its frames, e.g. job.frame(-1)" if clip else "Convert it first, e.g. to PNG"
+        raise _refuse(value, f"it is {format_}", fix)
     file.seek(0)
     try:
         image = open_image(file, format_)
@@ -261,23 +206,6 @@ def _facts(file: BinaryIO, *, kind: str, name: str, source: object, size: int, v
         orientation=orientation,
         animated=getattr(image, "is_animated", False),
     )
-
-
-def _read(facts: ImageFacts) -> Raw:
-    if not isinstance(facts.source, Path):
-        return bytes(facts.source)
-    try:
-        data = facts.source.read_bytes()
-    except OSError as error:
-        raise _refuse(facts.name, f"it cannot be read any more ({error.strerror})", "Run the cell again") from None
-    now = _from_bytes(data, kind="file", name=facts.name, value=facts.name)
-    if (now.format, now.width, now.height) != (facts.format, facts.width, facts.height):
-        raise _refuse(facts.name, "the file changed after it was checked", "Run the cell again")
-    return data
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1024 / 1024:.1f} MB"
 
 
 def _refuse(value: object, problem: str, fix: str, allowed: str = "JPEG, PNG, BMP or WEBP") -> InvalidRequestError:

@@ -1,4 +1,4 @@
-"""Pictures as bytes: what they are, opening them without decoding, turning them upright, encoding them again."""
+"""Pictures as bytes: what they are, opening them without decoding, turning, framing and encoding them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MIME", "DamagedImageError", "decode", "encode", "format_of", "open_image", "orientation_of", "upright"]
+    from wan_notebook.framing import Layout
+
+__all__ = [
+    "MIME",
+    "MOST_PIXELS",
+    "DamagedImageError",
+    "decode",
+    "encode",
+    "format_of",
+    "open_image",
+    "orientation_of",
+    "reframed",
+    "squeezed",
+    "thumbnail",
+    "upright",
+]
 
 MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp", "WEBP": "image/webp"}
 # Opened by their own plugins: no guessing by name, and none of Image.open's global warnings about large images.
@@ -36,6 +51,9 @@ OTHER = (  # what a file that cannot be sent is called in the message
 )
 ORIENTATION = 0x0112  # the EXIF tag
 WHITE = (255, 255, 255, 255)
+GOOD, QUALITIES = 95, (90, 80, 70, 60)  # of JPEG: what nobody sees, and what is tried to make a file small enough
+STEP = 0.85  # of the sides, when quality alone does not help
+THUMBNAIL_SIDE, THUMBNAIL_BYTES = 160, 12_000
 MOST_PIXELS = (
     200_000_000  # three times the largest frame any known model takes; beyond it a small file can fill a machine
 )
@@ -143,12 +161,63 @@ def upright(image: Image, orientation: int, *, flatten: bool) -> Image:
     return image
 
 
-def encode(image: Image, max_bytes: int | None) -> tuple[bytes, str]:
-    """PNG, or JPEG of quality 95 where the PNG would exceed ``max_bytes``; with its MIME type."""
+def reframed(image: Image, layout: Layout) -> Image:
+    """Cut out, made smaller and laid on black, as ``layout`` says; never changed in place."""
+    from PIL.Image import Resampling, new
+
+    if layout.box != (0, 0, *image.size):
+        image = image.crop(layout.box)
+    if layout.picture != image.size:
+        image = image.resize(layout.picture, Resampling.LANCZOS, reducing_gap=3.0)
+    if layout.canvas != layout.picture:
+        canvas = new(image.mode, layout.canvas)
+        (width, height), (wide, high) = layout.picture, layout.canvas
+        canvas.paste(image, ((wide - width) // 2, (high - height) // 2))
+        canvas.info = {key: value for key, value in image.info.items() if key == "icc_profile"}
+        return canvas
+    return image
+
+
+def encode(image: Image, max_bytes: int | None, *, photograph: bool = False) -> tuple[bytes, str]:
+    """PNG, or JPEG of quality 95 where the PNG would exceed ``max_bytes``; with its MIME type.
+
+    A ``photograph``, which came as JPEG, becomes JPEG at once: its PNG would be large, slow and no better.
+    """
     file = io.BytesIO()
-    image.save(file, "PNG")
-    if max_bytes is None or file.tell() <= max_bytes:
-        return file.getvalue(), MIME["PNG"]
+    if not photograph:
+        image.save(file, "PNG")
+        if max_bytes is None or file.tell() <= max_bytes:
+            return file.getvalue(), MIME["PNG"]
+    return _jpeg(image, GOOD), MIME["JPEG"]
+
+
+def squeezed(image: Image, max_bytes: int, side_min: int) -> tuple[bytes, int, tuple[int, int]] | None:
+    """A JPEG of at most ``max_bytes``, with its quality and size: first by quality, then by smaller sides.
+
+    None where the shorter side would have to be below ``side_min``.
+    """
+    for quality in QUALITIES:
+        data = _jpeg(image, quality)
+        if len(data) <= max_bytes:
+            return data, quality, image.size
+    while min(image.size) * STEP >= max(side_min, 1):
+        image = image.resize((int(image.width * STEP), int(image.height * STEP)), reducing_gap=3.0)
+        data = _jpeg(image, QUALITIES[-1])
+        if len(data) <= max_bytes:
+            return data, QUALITIES[-1], image.size
+    return None
+
+
+def thumbnail(image: Image) -> bytes:
+    """A small JPEG (160 pixels, 12 KB at most) of an opaque picture; empty where even that is too much."""
+    share = min(1.0, THUMBNAIL_SIDE / max(image.size))
+    small = image.resize((max(1, int(image.width * share)), max(1, int(image.height * share))), reducing_gap=2.0)
+    small.info.clear()
+    tries = (_jpeg(small, quality, subsampling=2) for quality in (80, 60, 40, 20))
+    return next((data for data in tries if len(data) <= THUMBNAIL_BYTES), b"")
+
+
+def _jpeg(image: Image, quality: int, subsampling: int = 0) -> bytes:
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=95, subsampling=0)
-    return file.getvalue(), MIME["JPEG"]
+    image.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return file.getvalue()

@@ -148,6 +148,9 @@ def _input(item: SentMedia, update: JobUpdate) -> dict[str, Any]:
         "width": item.width,
         "height": item.height,
         "path": relative(kept, update.folder) if kept else None,
+        "changes": [_short(note) for note in item.notes],
+        "origin": item.origin
+        and {"run_id": item.origin.run_id, "frame": item.origin.frame, "altered": item.origin.altered},
     }
 
 

@@ -13,10 +13,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook import pricing, rendering
+from wan_notebook.addresses import is_loopback
 from wan_notebook.catalog import catalog
 from wan_notebook.client import WanClient, open_http
 from wan_notebook.clips import stem_for
-from wan_notebook.config import SIMULATOR, home, is_loopback
+from wan_notebook.config import SIMULATOR, home
 from wan_notebook.errors import ConfigurationError, InvalidRequestError
 from wan_notebook.hosts import address_of, region_of, workspace_header
 from wan_notebook.job import Job, Verbs

@@ -14,7 +14,11 @@ from enum import StrEnum
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook import stills
+
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from wan_notebook.media import SentMedia
     from wan_notebook.request import I2VRequest
 
@@ -201,6 +205,18 @@ class VideoResult:
     task: Task = field(repr=False)
     record: dict[str, Any] = field(repr=False)
     show: Callable[[VideoResult], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
+
+    def frame(self, index: int = -1) -> Image:
+        """One frame of the clip as a PIL image; -1 is the last.
+
+        It remembers run and frame: the record of a clip that is made from it says so. Raises IndexError where the clip
+        has fewer frames, WanError where its file cannot be read any more.
+        """
+        return stills.frame(self.path, index, run_id=str(self.record.get("run_id")))
+
+    def frames(self, n: int) -> list[Image]:
+        """``n`` frames of the clip, evenly spaced from the first to the last, as :meth:`frame` gives them."""
+        return stills.evenly(self.path, n, run_id=str(self.record.get("run_id")))
 
     def __str__(self) -> str:
         return str(self.path)

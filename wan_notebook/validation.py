@@ -12,7 +12,8 @@ from wan_notebook.addresses import extension, unreachable, wrong_address
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import Problem
 from wan_notebook.fields import allowed
-from wan_notebook.media import ImageFacts, changes
+from wan_notebook.media import ImageFacts
+from wan_notebook.preparation import changes
 from wan_notebook.sounds import SoundFacts
 from wan_notebook.wording import one_of, shown, suggest
 

@@ -1,0 +1,103 @@
+"""Frames of a clip: which, how many, and what they remember."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from wan_notebook.errors import InvalidRequestError
+from wan_notebook.footage import probe_clip
+from wan_notebook.media import measure
+from wan_notebook.preparation import prepare
+from wan_notebook.tasks import Task, VideoResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = "run-0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> VideoResult:
+    """A clip of 30 frames whose grey rises from frame to frame."""
+    path = tmp_path_factory.mktemp("clips") / "cat-20261124-190501.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (320, 240), (number * 8,) * 3))))
+        container.mux(stream.encode())
+    return VideoResult(path, "", None, None, probe_clip(path), Task("t", "SUCCEEDED"), {"run_id": RUN})
+
+
+def grey(image: Image.Image) -> float:
+    return float(np.asarray(image.convert("L")).mean())
+
+
+def test_any_frame_can_be_had_also_from_the_end(result: VideoResult) -> None:
+    for index, number in ((0, 0), (10, 10), (-1, 29), (-30, 0)):
+        picture = result.frame(index)
+        assert picture.info["wan_notebook"]["frame"] == number
+        assert grey(picture) == pytest.approx(number * 8, abs=6)
+    for index in (30, -31):
+        with pytest.raises(IndexError, match="fewer frames"):
+            result.frame(index)
+
+
+@pytest.mark.parametrize(
+    ("count", "numbers"),
+    [(0, []), (1, [0]), (2, [0, 29]), (4, [0, 10, 19, 29]), (30, list(range(30))), (99, list(range(30)))],
+)
+def test_frames_are_spaced_evenly_from_the_first_to_the_last(
+    result: VideoResult, count: int, numbers: list[int]
+) -> None:
+    assert [picture.info["wan_notebook"]["frame"] for picture in result.frames(count)] == numbers
+    assert [grey(picture) for picture in result.frames(count)] == pytest.approx([n * 8 for n in numbers], abs=6)
+
+
+def test_a_frame_remembers_its_run_and_its_number(result: VideoResult) -> None:
+    facts = measure(result.frame())
+    assert (facts.kind, facts.name) == ("frame", "cat-20261124-190501-frame-29.png")
+    origin = prepare(facts).origin
+    assert origin is not None
+    assert (origin.run_id, origin.frame, origin.clip, origin.altered) == (RUN, 29, "cat-20261124-190501", False)
+
+
+def test_a_frame_that_was_changed_afterwards_is_not_taken_for_the_frame(result: VideoResult) -> None:
+    picture = result.frame(5)
+    painted = picture.copy()
+    painted.paste("red", (0, 0, 10, 10))
+    for changed in (
+        painted,
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((300, 300)),
+        picture.convert("L"),
+    ):
+        origin = prepare(measure(changed)).origin
+        assert origin is not None
+        assert origin.altered
+
+
+@pytest.mark.parametrize("said", ["text", {"run_id": 5}, {"run_id": "<b>", "frame": 1, "clip": "a", "pixels": "b"}, {}])
+def test_what_only_looks_like_a_memory_is_none(said: object) -> None:
+    image = Image.new("RGB", (300, 300))
+    image.info["wan_notebook"] = said
+    assert measure(image).kind == "pixels"
+
+
+def test_a_result_is_no_image_but_has_frames(result: VideoResult) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        measure(result)
+    assert ".frame(-1)" in caught.value.problems[0].fix
+
+
+def test_a_clip_whose_file_is_gone_says_so(result: VideoResult, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from wan_notebook.errors import WanError
+
+    with pytest.raises(WanError, match="not a video that can be read"):
+        replace(result, path=tmp_path / "gone.mp4").frame()
