@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
+from wan_notebook.addresses import is_loopback
 from wan_notebook.answers import json_object
 from wan_notebook.client import WanClient
-from wan_notebook.config import is_loopback
 from wan_notebook.errors import TransportError
 from wan_notebook.explanations import explain
 from wan_notebook.hosts import address_of, hosts, owner, region_of
