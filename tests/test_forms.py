@@ -13,8 +13,8 @@ from kernels import MIME, LiveKernel
 
 import wan_notebook as wan
 from wan_notebook.catalog import catalog
-from wan_notebook.controls import field_for
 from wan_notebook.facts import ParameterInfo
+from wan_notebook.pickers import field_for
 from wan_notebook.request import parameters
 from wan_notebook.simulator import Simulator
 

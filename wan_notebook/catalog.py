@@ -20,8 +20,9 @@ from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.entries import model_of, region_of, unknown_model, wire_of
 from wan_notebook.errors import ConfigurationError
-from wan_notebook.facts import AudioLimits, ImageLimits, ModelSpec, Price, RateLimit, Region, ServiceFacts, Source, Wire
+from wan_notebook.facts import ModelSpec, Price, Region, ServiceFacts, Source, Wire
 from wan_notebook.wording import suggest
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Catalog:
     regions: Mapping[str, Region]
     service: ServiceFacts
     wires: Mapping[str, Wire]
+    effects: tuple[str, ...]
     unknown: ModelSpec = field(repr=False)
     pixels: Mapping[str, Any] = field(repr=False)
     prices: Mapping[str, Any] = field(repr=False)
@@ -126,13 +128,14 @@ def catalog() -> Catalog:
         tag: Source(tag, entry["title"], entry["url"], entry["date"].isoformat())
         for tag, entry in raw["sources"].items()
     }
-    wires = {name: _wire(name, entry, sources) for name, entry in raw["wires"].items()}
+    wires = {name: wire_of(name, entry, sources) for name, entry in raw["wires"].items()}
     return Catalog(
-        models={name: _model(name, entry, raw["limits"], wires, sources) for name, entry in raw["models"].items()},
-        regions={name: _region(name, entry, sources) for name, entry in raw["regions"].items()},
+        models={name: model_of(name, entry, raw["limits"], wires, sources) for name, entry in raw["models"].items()},
+        regions={name: region_of(name, entry, sources) for name, entry in raw["regions"].items()},
         service=ServiceFacts(**{**raw["service"], "source": sources[raw["service"]["source"]]}),
         wires=wires,
-        unknown=_unknown(raw, wires),
+        effects=tuple(raw["effects"]["names"]),
+        unknown=unknown_model(raw, wires),
         pixels=raw["pixels"],
         prices=raw["prices"],
         sources=sources,
@@ -172,111 +175,3 @@ def predicted_size(width: int, height: int, resolution: str) -> tuple[int, int] 
     wide = math.isqrt(target * width // height) // step * step
     high = math.isqrt(target * height // width) // step * step
     return max(wide, step), max(high, step)
-
-
-def _model(
-    name: str,
-    entry: Mapping[str, Any],
-    limits: Mapping[str, Any],
-    wires: Mapping[str, Wire],
-    sources: Mapping[str, Source],
-) -> ModelSpec:
-    durations = entry["durations"]
-    if isinstance(durations, dict):
-        durations = range(durations["from"], durations["to"] + 1)
-    rate = entry["rate"]
-    low, high = entry["run_seconds"]
-    return ModelSpec(
-        name=name,
-        known=True,
-        resolutions=tuple(entry["resolutions"]),
-        resolution=entry["resolution"],
-        service_resolution=entry["service_resolution"],
-        durations=tuple(durations),
-        duration=entry["duration"],
-        service_duration=entry["service_duration"],
-        audio=entry["audio"],
-        audio_url=entry["audio_url"],
-        shot_types=tuple(entry["shot_types"]),
-        prompt_chars=entry["prompt_chars"],
-        negative_prompt_chars=entry["negative_prompt_chars"],
-        image=_image_limits(limits, entry["image_bytes"], entry.get("image_ratio_max")),
-        audio_file=_audio_limits(limits, entry.get("audio_seconds_min")),
-        run_seconds=(low, high),
-        wire=wires[entry["wire"]],
-        regions=tuple(entry["regions"]),
-        twin=entry.get("twin"),
-        rate=RateLimit(**{**rate, "source": sources[rate["source"]]}),
-        source=sources[entry["source"]],
-    )
-
-
-def _wire(name: str, entry: Mapping[str, Any], sources: Mapping[str, Source]) -> Wire:
-    return Wire(name, entry["places"], entry.get("listed", ""), sources[entry["source"]])
-
-
-def _unknown(raw: Mapping[str, Any], wires: Mapping[str, Wire]) -> ModelSpec:
-    """What is assumed of a model that is not in the catalogue: only what the protocol itself says."""
-    return ModelSpec(
-        name="",
-        known=False,
-        resolutions=(),
-        resolution=raw["defaults"]["resolution"],
-        service_resolution=None,
-        durations=(),
-        duration=raw["defaults"]["duration"],
-        service_duration=None,
-        audio="unknown",
-        audio_url=True,
-        shot_types=(),
-        prompt_chars=None,
-        negative_prompt_chars=None,
-        image=_image_limits(raw["limits"], max(entry["image_bytes"] for entry in raw["models"].values())),
-        audio_file=_audio_limits(raw["limits"]),
-        run_seconds=None,
-        wire=wires["img_url"],
-        regions=(),
-        twin=None,
-        rate=None,
-        source=None,
-    )
-
-
-def _image_limits(limits: Mapping[str, Any], size: int, ratio: int | None = None) -> ImageLimits:
-    entry = limits["image"]
-    return ImageLimits(
-        formats=tuple(entry["formats"]),
-        side_min=entry["side_min"],
-        side_max=entry["side_max"],
-        ratio_max=ratio,
-        bytes=size,
-        base64_bytes=entry["base64_bytes"],
-    )
-
-
-def _audio_limits(limits: Mapping[str, Any], shortest: int | None = None) -> AudioLimits:
-    entry = limits["audio"]
-    return AudioLimits(
-        formats=tuple(entry["formats"]),
-        seconds_min=shortest or entry["seconds_min"],
-        seconds_max=entry["seconds_max"],
-        bytes=entry["bytes"],
-    )
-
-
-def _region(name: str, entry: Mapping[str, Any], sources: Mapping[str, Source]) -> Region:
-    source = sources[entry["source"]]
-    return Region(
-        name=name,
-        vendor_id=entry["vendor_id"],
-        aliases=tuple(dict.fromkeys((entry["vendor_id"], *entry["aliases"]))),
-        base_url=entry.get("base_url"),
-        workspace_base_url=entry.get("workspace_base_url"),
-        currency=entry["currency"],
-        prices=tuple(entry.get("prices", [name])),
-        uploads=entry.get("uploads", False),
-        templates=entry.get("templates", False),
-        every_model=entry.get("every_model", False),
-        source=source.tag,
-        date=source.date,
-    )

@@ -182,6 +182,9 @@ class ModelSpec:
         ``switch`` (the ``audio`` field exists), ``always`` (every clip has sound), ``silent``, or ``unknown``.
     audio_url : bool
         Whether it takes a sound track.
+    template : str
+        Video effects: ``documented``, ``undocumented`` (the field exists, no effect is known), ``none`` (no such
+        field) or ``unknown``.
     prompt_chars, negative_prompt_chars : int or None
         The service silently cuts what is longer.
     image : ImageLimits
@@ -209,6 +212,7 @@ class ModelSpec:
     audio: str
     audio_url: bool
     shot_types: tuple[str, ...]
+    template: str
     prompt_chars: int | None
     negative_prompt_chars: int | None
     image: ImageLimits
@@ -219,6 +223,17 @@ class ModelSpec:
     twin: str | None
     rate: RateLimit | None
     source: Source | None
+
+    def takes(self, name: str) -> bool:
+        """Whether the model has this parameter of a request, as far as is known."""
+        lacks = {
+            "audio": self.audio in ("always", "silent"),
+            "audio_url": not self.audio_url,
+            "last_frame": "last_frame" not in self.wire.places,
+            "shot_type": self.known and not self.shot_types,
+            "template": self.template == "none",
+        }
+        return not lacks.get(name, False)
 
 
 @dataclass(frozen=True)

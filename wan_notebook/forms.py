@@ -19,11 +19,11 @@ from wan_notebook import cells, frontend, phrases, pricing
 from wan_notebook.addresses import public_url
 from wan_notebook.catalog import catalog
 from wan_notebook.config import SIMULATOR, Settings
-from wan_notebook.controls import field_for
 from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem, WanError
 from wan_notebook.facts import ParameterInfo
 from wan_notebook.jobrows import JobRow
 from wan_notebook.markup import MUTED, NAME, RED, WRAP, bullets, tag
+from wan_notebook.pickers import field_for
 from wan_notebook.request import I2VRequest, UnknownModelWarning, parameters
 from wan_notebook.session import session
 

@@ -103,7 +103,7 @@ class I2VRequest(BaseModel):
         False, "parameters", "flag", "whether the clip is marked as made by AI"
     )
     seed: Whole = _field(None, "parameters", "integer", "start of the random numbers; drawn and recorded if left out")
-    template: Word = _field(None, "input", "word", "a video effect instead of a prompt; Beijing only")
+    template: Word = _field(None, "input", "word", "a video effect instead of a prompt, e.g. flying; Beijing only")
 
     _facts: Mapping[str, Facts] = PrivateAttr()
     _notes: tuple[str, ...] = PrivateAttr(default=())
@@ -255,10 +255,6 @@ def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
         "duration": spec.duration,
         "audio": True if spec.audio == "switch" else None,
     }
-    missing = set() if (spec.known and spec.audio == "switch") or not spec.known else {"audio"}
-    missing |= set() if spec.audio_url else {"audio_url"}
-    missing |= set(MEASURES) - set(spec.wire.places)
-    missing |= set() if spec.shot_types or not spec.known else {"shot_type"}
     table = []
     for name, declared in I2VRequest.model_fields.items():
         extra: Any = declared.json_schema_extra
@@ -278,7 +274,7 @@ def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
                 help=declared.description or "",
                 where=extra["where"],
                 wire_name=spec.wire.places.get(name, name),
-                applies=name not in missing,
+                applies=spec.takes(name),
                 limit=limit,
             )
         )

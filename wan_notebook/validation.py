@@ -27,6 +27,12 @@ __all__ = ["check", "notes", "regional"]
 
 
 ROUNDING = 0.1  # seconds: encoders do not cut a sound to the sample
+LACKS = {
+    "last_frame": "takes no last frame",
+    "audio_url": "takes no sound track",
+    "shot_type": "has no such parameter",
+    "template": "has no video effects",
+}
 NEAR_ONLY = "can be fetched from this machine or network only: the real service cannot reach it"
 
 
@@ -52,14 +58,39 @@ def check(values: Mapping[str, Any], facts: Mapping[str, Facts], readable: Calla
 
 def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """What the person should know about a valid request."""
+    spec = catalog().model(values["model"])
     said = [note for item in facts.values() if isinstance(item, ImageFacts) for note in changes(item)]
-    if values["audio_url"] and values["audio"] is False:
+    if values["audio_url"] is not None and values["audio"] is False:
         said.append("audio_url is sent but not heard: with audio off the clip is silent")
-    if values["template"] and values["prompt"]:
-        said.append("the service ignores the prompt when a template is set")
+    else:
+        duration = values["duration"] or spec.duration
+        said += [heard for item in facts.values() if isinstance(item, SoundFacts) and (heard := _heard(item, duration))]
+    said += _effect(values, spec)
     addresses = [item.source for item in facts.values() if item.kind == "url"]
     said += [f"{shown(url)} {NEAR_ONLY}" for url in addresses if unreachable(url)]
     return tuple(said)
+
+
+def _heard(facts: SoundFacts, duration: int) -> str:
+    """What becomes of a sound that is longer or shorter than the clip; nothing is known of one given by its address."""
+    if facts.seconds is None or abs(facts.seconds - duration) <= ROUNDING:
+        return ""
+    rest = "the rest is cut" if facts.seconds > duration else f"silent after {facts.seconds:.1f} s"
+    return f"sound: {facts.seconds:.1f} s, the clip has {duration} s: {rest}"
+
+
+def _effect(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[str]:
+    name, known = values["template"], catalog().effects
+    if name is None:
+        return
+    if values["prompt"]:
+        yield "the service ignores the prompt when a template is set"
+    if spec.template == "undocumented":
+        yield f"no video effect is documented for {spec.name}, only for {one_of(_able('template'))}"
+    if name not in known:
+        close = suggest(name, known)
+        meant = f"; did you mean {close}?" if close else ""
+        yield f"template {shown(name)} is none of the effects known here ({one_of(known)}; the page lists more){meant}"
 
 
 def regional(spec: ModelSpec, template: str | None, facts: Mapping[str, Facts], region_name: str) -> list[Problem]:
@@ -120,14 +151,9 @@ def _choices(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
 
 def _shots(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
     value = values["shot_type"]
-    if value is None or not spec.known:
+    if value is None or not spec.shot_types:
         return
-    if not spec.shot_types:
-        able = one_of([m.name for m in catalog().models.values() if m.shot_types])
-        yield Problem(
-            "shot_type", shown(value), f"{spec.name} has no such parameter", "", f"Leave it out, or use {able}"
-        )
-    elif value not in spec.shot_types:
+    if value not in spec.shot_types:
         fix = _meant(value, spec.shot_types)
         yield Problem("shot_type", shown(value), "there is no such shot type", allowed("shot_type", spec), fix)
     elif value == "multi" and values["prompt_extend"] is False:
@@ -143,8 +169,7 @@ def _shots(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
 def _sound(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
     value = values["audio"]
     if spec.audio == "always" and value is False:
-        able = one_of([m.name for m in catalog().models.values() if m.audio == "switch"])
-        silent = f"Use {able} for a silent clip (half its price with sound), or leave audio out"
+        silent = f"Use {one_of(_able('audio'))} for a silent clip (half its price with sound), or leave audio out"
         yield Problem("audio", "False", f"{spec.name} always makes sound", "leave it out, or True", silent)
     if spec.audio == "silent" and value is not None:
         able = one_of([m.name for m in catalog().models.values() if m.audio in ("switch", "always")])
@@ -152,19 +177,20 @@ def _sound(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
         yield Problem("audio", shown(value), f"{spec.name} has no such parameter, its clips are silent", "", fix)
 
 
-def _parts(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
-    """Media the model has no place for."""
-    for name, lacks in (("last_frame", "takes no last frame"), ("audio_url", "takes no sound track")):
-        if values[name] is not None and not _has(spec, name):
-            fix = f"Leave it out, or use {one_of([m.name for m in catalog().models.values() if _has(m, name)])}"
+def _lacking(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
+    for name, lacks in LACKS.items():
+        if values[name] is not None and not spec.takes(name):
+            fix = f"Leave it out, or use {one_of(_able(name))}"
             yield Problem(name, shown(values[name]), f"{spec.name or 'the model'} {lacks}", "", fix)
 
 
-def _has(spec: ModelSpec, name: str) -> bool:
-    return name in spec.wire.places and (name != "audio_url" or spec.audio_url)
+def _able(name: str) -> list[str]:
+    """The models that have a parameter, as far as it is documented."""
+    models = [spec for spec in catalog().models.values() if spec.takes(name)]
+    return [spec.name for spec in models if name != "template" or spec.template == "documented"]
 
 
-RULES = (_length, _choices, _shots, _sound, _parts)
+RULES = (_length, _choices, _shots, _sound, _lacking)
 
 
 def _medium(facts: Facts, spec: ModelSpec) -> Iterator[Problem]:
