@@ -91,8 +91,9 @@ class Hostile:
                     self.close_connection = True
                     return
                 data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-                self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(data)), **answer.headers}.items():
+                self.send_response_only(answer.status)
+                usual = {"Content-Length": str(len(data)), "Date": self.date_time_string()}
+                for name, value in {**usual, **answer.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)

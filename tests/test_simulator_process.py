@@ -15,7 +15,7 @@ import httpx
 import pytest
 from caller import Caller
 
-from wan_notebook.simulator import ensure_running, stop
+from wan_notebook.simulator import ensure_running, find_running, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def test_several_kernels_share_one_process_and_a_new_one_knows_nothing_of_the_ol
     kernels = [subprocess.Popen([sys.executable, "-c", ASK, str(home)], stdout=subprocess.PIPE) for _ in range(2)]
     found = {kernel.communicate(timeout=60)[0].decode().strip() for kernel in kernels}
     base_url = ensure_running(home)
-    assert found == {base_url}
+    assert found == {base_url, find_running(home)}
     card = json.loads((home / "simulator.json").read_text())
     assert (card["base_url"], card["speed"]) == (base_url, 20)
     assert card["pid"] not in [os.getpid(), *(kernel.pid for kernel in kernels)]
@@ -69,6 +69,7 @@ def test_several_kernels_share_one_process_and_a_new_one_knows_nothing_of_the_ol
         assert caller.state(task_id) == "PENDING"
     assert stop(home)
     assert not answers(base_url)
+    assert find_running(home) is None
     assert not stop(home)
     with Caller(Running(ensure_running(home, speed=3))) as caller:
         answer = caller.http.get(f"/tasks/{task_id}")

@@ -82,6 +82,24 @@ def strip(notebook: Path, output: Path | None) -> None:
     click.echo(str(take_out(notebook, output)))
 
 
+@cli.command()
+@click.option("--region", help="The region to look at; otherwise the one that is set.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+def doctor(region: str | None, as_json: bool) -> None:
+    """Find out why it does not work here: key, region, network, folders, plugin, codecs. Costs nothing.
+
+    Exit code 1 when something would stop a submit.
+    """
+    import json
+
+    from wan_notebook import arguments
+    from wan_notebook.doctor import examine
+
+    report = examine(region=region, outputs=arguments.outputs(None), front_end="terminal")
+    click.echo(json.dumps(report.as_dict(), indent=2) if as_json else str(report))
+    sys.exit(0 if report.ok else 1)
+
+
 def main() -> None:
     """Console script ``wan-notebook``; exit code 1 for what went wrong, 2 for wrong usage."""
     try:

@@ -16,7 +16,13 @@ import httpx
 
 from wan_notebook.answers import json_object, seconds, task_id_checked
 from wan_notebook.downloads import STALL_SECONDS, download
-from wan_notebook.errors import AmbiguousSubmitError, AuthenticationError, ServiceError, TransportError
+from wan_notebook.errors import (
+    AmbiguousSubmitError,
+    AuthenticationError,
+    ConfigurationError,
+    ServiceError,
+    TransportError,
+)
 from wan_notebook.explanations import BILL, refused
 from wan_notebook.wire import (
     NOT_SUBMITTED,
@@ -48,15 +54,29 @@ SIMULATOR_HEADER = re.compile(r"speed=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
 
 
 def open_http(user_agent: str) -> httpx.AsyncClient:
-    """The one HTTP connection pool of this process; made on the runner's loop."""
+    """The one HTTP connection pool of this process; made on the runner's loop.
+
+    Raises
+    ------
+    ConfigurationError
+        The proxy or certificate settings of this machine cannot be used.
+    """
     direct = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))  # never through a proxy
-    return httpx.AsyncClient(
-        headers={"User-Agent": user_agent},
-        timeout=httpx.Timeout(QUERY_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS),
-        follow_redirects=False,
-        mounts=direct,
-    )
+    try:
+        return httpx.AsyncClient(
+            headers={"User-Agent": user_agent},
+            timeout=httpx.Timeout(QUERY_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS),
+            follow_redirects=False,
+            mounts=direct,
+        )
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+        reason = "a SOCKS proxy needs the package socksio" if isinstance(error, ImportError) else type(error).__name__
+        raise ConfigurationError(
+            f"the proxy or certificate settings of this machine cannot be used ({reason}).",
+            hint="Look at HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR "
+            '(for SOCKS: python -m pip install "httpx[socks]"). Nothing was sent and nothing is billed.',
+        ) from None
 
 
 @dataclass

@@ -111,6 +111,8 @@ class Settings:
     key_source : str
         Where the key came from, in words; never the key.
     workspace : str or None
+    region_source, base_url_source, workspace_source : str
+        Which setting won, in words.
     """
 
     region: str
@@ -118,6 +120,9 @@ class Settings:
     key: Secret | None
     key_source: str
     workspace: str | None
+    region_source: str = ""
+    base_url_source: str = ""
+    workspace_source: str = ""
 
     @classmethod
     def resolve(
@@ -139,31 +144,41 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         preferences = preferences or {}
-        region = (
-            region
-            or preferences.get("region")
-            or environ.get("WAN_NOTEBOOK_REGION")
-            or environ.get("DASHSCOPE_API_REGION")
-            or DEFAULT_REGION
-        ).strip()
+        region, region_source = _first(
+            ("--region", region),
+            ("%config WanMagics.region", preferences.get("region")),
+            ("WAN_NOTEBOOK_REGION", environ.get("WAN_NOTEBOOK_REGION")),
+            ("DASHSCOPE_API_REGION", environ.get("DASHSCOPE_API_REGION")),
+            ("the default", DEFAULT_REGION),
+        )
+        region = (region or "").strip()
         if region.lower() == SIMULATOR and not base_url:
             # The simulator never sees the real key, and no base URL of the environment turns it into the service.
             key = Secret(api_key) if api_key else Secret("sk-simulator-local")
-            return cls(SIMULATOR, None, key, "the simulator's own", None)
+            return cls(SIMULATOR, None, key, "the simulator's own", None, region_source)
         if region.lower() == SIMULATOR and not is_loopback(base_url or ""):
             raise ConfigurationError(
                 "the simulator runs on this machine only, and that base URL is elsewhere.",
                 hint="Leave base_url out, or choose the region it belongs to. Nothing was sent and nothing is billed.",
             )
-        base_url = base_url or preferences.get("base_url") or environ.get("DASHSCOPE_HTTP_BASE_URL") or None
-        workspace = workspace or preferences.get("workspace") or environ.get("DASHSCOPE_WORKSPACE_ID") or None
+        base_url, base_url_source = _first(
+            ("base_url=", base_url),
+            ("%config WanMagics.base_url", preferences.get("base_url")),
+            ("DASHSCOPE_HTTP_BASE_URL", environ.get("DASHSCOPE_HTTP_BASE_URL")),
+        )
+        workspace, workspace_source = _first(
+            ("workspace=", workspace),
+            ("%config WanMagics.workspace", preferences.get("workspace")),
+            ("DASHSCOPE_WORKSPACE_ID", environ.get("DASHSCOPE_WORKSPACE_ID")),
+        )
         if workspace and not WORKSPACE_PATTERN.fullmatch(workspace):
             raise ConfigurationError(
                 "the workspace id is not one.",
                 hint="Allowed: letters, digits, - and _, at most 64. Check DASHSCOPE_WORKSPACE_ID.",
             )
         found, source = _find_key(api_key, environ)
-        return cls(region, checked_base_url(base_url) if base_url else None, found, source, workspace)
+        address = checked_base_url(base_url) if base_url else None
+        return cls(region, address, found, source, workspace, region_source, base_url_source, workspace_source)
 
     def require_key(self) -> Secret:
         """The key.
@@ -180,6 +195,11 @@ class Settings:
                 "or try it without a key and without cost: --region simulator.",
             )
         return self.key
+
+
+def _first(*candidates: tuple[str, str | None]) -> tuple[str | None, str]:
+    """The first value there is, and where it comes from."""
+    return next(((value, source) for source, value in candidates if value), (None, ""))
 
 
 def _find_key(api_key: str | None, environ: Mapping[str, str]) -> tuple[Secret | None, str]:

@@ -128,7 +128,27 @@ def wan_errors(line: str = "") -> None:
     sys.stdout.write(f"{listing(line)}\n")
 
 
-LINES = (wan_form, wan_errors)
+def wan_doctor(line: str = "") -> None:
+    """``%wan_doctor [--region REGION]``: why does it not work here? Looks at everything a submit needs, at no cost."""
+    from IPython.display import display
+
+    from wan_notebook import arguments, frontend
+    from wan_notebook.doctor import examine
+    from wan_notebook.options import Parser, add, read
+
+    parser = Parser("%wan_doctor")
+    add(parser, "region", flag=False, text="the region to look at; otherwise the one that is set")
+    report = examine(
+        **read(parser, line, str),
+        preferences=frontend.preferences(),
+        outputs=arguments.outputs(None),
+        front_end=frontend.front_end(),
+        plugin_answered=frontend.plugin_present(),
+    )
+    display(report)
+
+
+LINES = (wan_form, wan_errors, wan_doctor)
 
 
 def _body_for_empty_cells(lines: list[str]) -> list[str]:

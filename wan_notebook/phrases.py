@@ -16,7 +16,7 @@ __all__ = ["clean", "clip_facts", "clock", "file_size", "harmless", "moment", "p
 # Control characters, lone surrogates and marks that reorder text: a prompt must not forge the lines around it.
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 CODECS = {"h264": "H.264", "hevc": "H.265", "aac": "AAC"}
-KILO, MEGA = 1_000, 1_000_000
+KILO, MEGA, GIGA = 1_000, 1_000_000, 1_000_000_000
 
 
 def harmless(text: str) -> str:
@@ -65,12 +65,14 @@ def moment(at: str | float | None) -> str:
 def file_size(count: int) -> str:
     """A number of bytes.
 
-    >>> file_size(512), file_size(48_000), file_size(1_940_000)
-    ('512 bytes', '48 kB', '1.9 MB')
+    >>> file_size(512), file_size(48_000), file_size(1_940_000), file_size(75_857_000_000)
+    ('512 bytes', '48 kB', '1.9 MB', '75.9 GB')
     """
     if count < KILO:
         return f"{count} bytes"
-    return f"{count / KILO:.0f} kB" if count < MEGA else f"{count / MEGA:.1f} MB"
+    if count < MEGA:
+        return f"{count / KILO:.0f} kB"
+    return f"{count / MEGA:.1f} MB" if count < GIGA else f"{count / GIGA:.1f} GB"
 
 
 def price(cost: Cost | None, *, simulated: bool) -> str:

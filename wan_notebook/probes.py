@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.config import Settings
     from wan_notebook.errors import AuthenticationError
+    from wan_notebook.explanations import Explanation
     from wan_notebook.facts import Region
     from wan_notebook.hosts import Host
 
@@ -52,6 +53,8 @@ class Probe:
         that is not the service.
     said : str
         In a few words.
+    meant : Explanation or None
+        What that means, where it said no by a code.
     ahead_seconds : float or None
         How far its clock is ahead of ours; None where it shows none, or is the simulator's.
     """
@@ -59,6 +62,7 @@ class Probe:
     host: Host
     verdict: Verdict
     said: str
+    meant: Explanation | None = None
     ahead_seconds: float | None = None
 
 
@@ -85,28 +89,29 @@ async def _knock(host: Host, http: httpx.AsyncClient, key: str, workspace: str |
         async with asyncio.timeout(PROBE_SECONDS):
             status, headers, data = await client.knock()
     except TransportError as error:
-        return Probe(host, "unreachable", error.message)
+        return Probe(host, "unreachable", error.message.partition(";")[0].rstrip("."))
     except TimeoutError:
         return Probe(host, "unreachable", f"no answer within {PROBE_SECONDS:g} s")
     ahead = None if client.simulator_speed else _ahead(headers.get("date"))
-    verdict, said = _verdict(status, data, keyed=bool(key))
-    return Probe(host, verdict, said, ahead)
+    return Probe(host, *_verdict(status, data), ahead)
 
 
-def _verdict(status: int, data: bytes, *, keyed: bool) -> tuple[Verdict, str]:
+def _verdict(status: int, data: bytes) -> tuple[Verdict, str, Explanation | None]:
     try:
         answer = json_object(data)
     except TransportError:
         redirect = " a redirect:" if status in REDIRECTS else ""
-        return "strange", f"what answers is not the service (HTTP {status},{redirect} no JSON): a proxy, a login page?"
+        said = f"what answers is not the service (HTTP {status},{redirect} no JSON): a proxy, a login page?"
+        return "strange", said, None
     if status == OK and {"data", "total", "request_id"} & set(answer):
-        return "taken", "takes the key"
+        return "taken", "takes the key", None
     code, message, _ = decode_error(data)
+    meant = explain(code, message, status=status)
     if status == UNAUTHORIZED and of_the_key(code):
-        return "refused", "refuses the key" if keyed else "answers"
+        return "refused", "refuses the key", meant
     if code is None:
-        return "strange", f"what answers is not the service (HTTP {status}): is the base URL right?"
-    return "open", f"answers {code} (HTTP {status}): {explain(code, message, status=status).cause}"
+        return "strange", f"what answers is not the service (HTTP {status}): is the base URL right?", None
+    return "open", f"answers {code} (HTTP {status}): {meant.cause}", meant
 
 
 def _ahead(date: str | None) -> float | None:

@@ -30,6 +30,7 @@ TROUBLES = {
     "getaddrinfo": "no such host is known: no network, or no DNS",
     "nodename nor servname": "no such host is known: no network, or no DNS",
     "refused": "the connection was refused",
+    "all connection attempts failed": "no connection comes about",
     "unreachable": "no way leads there from this network",
 }
 

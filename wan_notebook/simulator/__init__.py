@@ -14,7 +14,8 @@ Two ways to use it
 ...     sim.base_url.endswith("/api/v1")
 True
 
-:func:`ensure_running` starts, or finds, the one simulator process of this user; :func:`stop` ends it.
+:func:`ensure_running` starts, or finds, the one simulator process of this user; :func:`find_running` only finds it, and
+:func:`stop` ends it.
 
 What can be asked of it in a prompt
 -----------------------------------
@@ -47,16 +48,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .process import ensure_running, stop
+    from .process import ensure_running, find_running, stop
     from .server import Simulator
 
-__all__ = ["Simulator", "ensure_running", "stop"]
+__all__ = ["Simulator", "ensure_running", "find_running", "stop"]
 
 
 def __getattr__(name: str) -> Any:
     """Load the server only when it is used: starlette and uvicorn are an optional extra."""
     if name == "Simulator":
         return import_module(".server", __name__).Simulator
-    if name in ("ensure_running", "stop"):
+    if name in ("ensure_running", "find_running", "stop"):
         return getattr(import_module(".process", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["IDLE_MINUTES", "SPEED", "ensure_running", "run", "stop"]
+__all__ = ["IDLE_MINUTES", "SPEED", "ensure_running", "find_running", "run", "stop"]
 
 SPEED = 20.0
 SPEED_VARIABLE = "WAN_NOTEBOOK_SIMULATOR_SPEED"
@@ -70,6 +70,12 @@ def ensure_running(home: str | Path, speed: float | None = None) -> str:
         with _alone(home / "simulator.lock"):
             found = _found(home) or _start(home, _speed(speed))
     return str(found["base_url"])
+
+
+def find_running(home: str | Path) -> str | None:
+    """The base URL of this user's simulator if it runs; nothing is started or ended."""
+    found = _found(Path(home), any_version=True)
+    return str(found["base_url"]) if found else None
 
 
 def stop(home: str | Path) -> bool:
