@@ -137,6 +137,7 @@ def _body(model: str = FLASH, given: Any = ..., **parameters: Any) -> dict[str, 
         (_body(given={"img_url": ""}), "Field required: input.img_url"),
         (_body(given={"img_url": "cat.png"}), "URL is missing or invalid"),
         (_body(given={"img_url": "http://x", "prompt": 5}), "prompt must be a string"),
+        (_body(given={"img_url": "http://x", "template": ["flying"]}), "template must be a string"),
         (_body(resolution="480P"), "resolution"),
         (_body(resolution="720p"), "resolution"),
         (_body(resolution=720), "resolution"),
@@ -168,6 +169,30 @@ def test_a_body_the_model_cannot_take_is_refused_with_the_services_words(
     assert answer.json()["code"] in ("InvalidParameter", "InvalidURL")
     assert message in answer.json()["message"]
     assert answer.json()["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("region", "vendor_id", "model", "elsewhere"),
+    [
+        ("singapore", "ap-southeast-1", "wan2.1-i2v-turbo", ["wanx2.1-i2v-turbo", "wan2.6-i2v-us"]),
+        ("beijing", "cn-beijing", "wanx2.1-i2v-turbo", ["wan2.1-i2v-turbo", "wan2.6-i2v-us"]),
+        ("virginia", "us-east-1", "wan2.6-i2v-us", [FLASH, "wan2.5-i2v-preview", "wan2.7-i2v"]),
+        ("frankfurt", "eu-central-1", "wan2.6-i2v", [FLASH, "wan2.6-i2v-us"]),
+    ],
+)
+def test_a_simulator_that_stands_in_a_region_has_the_models_offered_there(
+    region: str, vendor_id: str, model: str, elsewhere: list[str]
+) -> None:
+    with Simulator(region=region) as sim, Caller(sim, f"sk-region-{region}") as caller:
+        caller.accepted(DOOMED, model=model)
+        row = caller.http.get("/tasks", params={"region": vendor_id}).json()["data"][0]
+        assert (row["model_name"], row["region"]) == (model, vendor_id)
+        for other in elsewhere:
+            answers = [
+                caller.submit(DOOMED, model=other),
+                caller.http.get("/uploads", params={"action": "getPolicy", "model": other}),
+            ]
+            assert {(one.status_code, one.json()["message"]) for one in answers} == {(400, "Model not exist.")}
 
 
 def test_text_that_is_no_json_is_refused(caller: Caller) -> None:

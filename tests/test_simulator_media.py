@@ -79,6 +79,13 @@ def test_the_four_formats_and_the_extreme_sides_are_taken(caller: Caller) -> Non
     assert caller.made(image=odd, **SMALL)[4:8] == b"ftyp"
 
 
+def test_a_phones_picture_of_two_pictures_is_a_jpeg(caller: Caller) -> None:
+    file = io.BytesIO()
+    image = Image.radial_gradient("L").resize((480, 320)).convert("RGB")
+    image.save(file, "MPO", save_all=True, append_images=[image])
+    assert caller.submit("[simulate: FAILED]", image=data_uri(file.getvalue())).status_code == 200
+
+
 def test_the_older_models_take_ten_megabytes_and_the_newer_twenty(caller: Caller) -> None:
     large = data_uri(picture().ljust(11 * MB, b"\0"))
     prompt = "[simulate: FAILED]"
@@ -217,6 +224,26 @@ def test_wan27_takes_media_in_a_list(caller: Caller, photos: Path, kinds: tuple[
     assert output["task_status"] == "SUCCEEDED", output
 
 
+def test_a_clip_to_go_on_from_lasts_two_to_ten_seconds_and_is_no_strip(caller: Caller) -> None:
+    clips = {
+        "good": (_clip(2), None),
+        "short": (_clip(1), "The input video must last 2 to 10 seconds."),
+        "long": (_clip(11), "The input video must last 2 to 10 seconds."),
+        "strip": (_clip(2, (2400, 240)), "The input video must have sides of 240 to 4096 pixels, 1:8 to 8:1."),
+        "small": (_clip(2, (320, 200)), "The input video must have sides of 240 to 4096 pixels, 1:8 to 8:1."),
+        "matroska": (_clip(2, form="matroska"), "The input video must be mp4 or mov."),
+        "text": (b"no clip", "Required URL is missing or invalid, please check the request URL."),
+    }
+    with files(**{name: served(data, "video/mp4") for name, (data, _) in clips.items()}) as site:
+        tasks = {}
+        for name in clips:
+            answer = caller.post(_wan27({"media": [{"type": "first_clip", "url": f"{site}/{name}"}]}))
+            tasks[name] = answer.json()["output"]["task_id"]
+            caller.sim.clock.advance(1)
+        for name, (_, message) in clips.items():
+            assert caller.finish(tasks[name])["output"].get("message") == message, name
+
+
 def test_wan27_fails_late_on_the_old_shape_and_at_once_on_a_wrong_set(caller: Caller) -> None:
     old = caller.post(_wan27({"img_url": "http://127.0.0.1:9/x.png"}))
     assert old.status_code == 200
@@ -236,6 +263,19 @@ def test_wan27_fails_late_on_the_old_shape_and_at_once_on_a_wrong_set(caller: Ca
 
 def _wan27(given: dict[str, Any]) -> dict[str, Any]:
     return {"model": "wan2.7-i2v", "input": given, "parameters": {"resolution": "720P", "duration": 2}}
+
+
+def _clip(seconds: int, size: tuple[int, int] = (320, 240), form: str = "mp4") -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format=form) as out:
+        stream = out.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        picture = av.VideoFrame.from_image(Image.new("RGB", size))
+        for number in range(seconds * 10):
+            picture.pts = number
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+    return file.getvalue()
 
 
 def _aac() -> bytes:

@@ -17,6 +17,7 @@ from .accounts import Meter, account_of
 from .clock import BEIJING
 from .kitchen import Kitchen
 from .listing import listed
+from .places import offered, vendor_id
 from .refusals import (
     INSPECTION_FORMAT,
     BadInput,
@@ -111,7 +112,7 @@ class Service:
         account = self._account(request)
         if request.headers.get("x-dashscope-async", "").lower() != "enable":
             raise Refusal(403, "AccessDenied", "current user api does not support synchronous calls.")
-        order = read_order(request.state.json)
+        order = read_order(request.state.json, self.region)
         self._meter.count(("submit", account, order.model_name), order.model.limit, self.clock.now())
         if (
             any(url.startswith("oss://") for url in order.media.values())
@@ -156,7 +157,7 @@ class Service:
 
     async def _list(self, request: Request) -> Response:
         account = self._caller(request, "list")
-        page = listed(self.tasks.of(account), request.query_params, self.clock.now())
+        page = listed(self.tasks.of(account), request.query_params, self.clock.now(), vendor_id(self.region))
         return JSONResponse({**page, "request_id": new_request_id()})
 
     async def _policy(self, request: Request) -> Response:
@@ -164,7 +165,7 @@ class Service:
         model = request.query_params.get("model", "")
         if request.query_params.get("action") != "getPolicy":
             raise Refusal(400, "InvalidParameter", "the parameters must conform to the specification: action.")
-        if model not in MODELS:
+        if model not in MODELS or not offered(model, self.region):
             raise Refusal(400, "InvalidParameter", "Model not exist.")
         self._meter.count(("policy", account, model), POLICIES_PER_SECOND, self.clock.now())
         data = self.storage.policy(account, model, self.origin)

@@ -21,7 +21,11 @@ LARGEST_MB = CLIP_MB
 SIDE_MIN, SIDE_MAX = 240, 8000
 SLACK_SECONDS = 0.1
 """An MP3's padding must not make a 30 s sound too long."""
+CLIP_SECONDS = (2, 10)
+CLIP_SIDE_MAX = 4096
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp", "WEBP": "image/webp"}
+MIME = {**FORMATS, "MPO": "image/jpeg"}
+"""A phone's JPEG with a second picture behind the first is what Pillow calls MPO."""
 DATA_URI = re.compile(r"data:(image/(?:jpeg|png|bmp|webp));base64,", re.ASCII)
 
 
@@ -63,9 +67,7 @@ def check(kind: str, data: bytes, *, image_mb: int, wan27: bool, mime: str | Non
     if kind == "driving_audio":
         _check_sound(data, 2 if wan27 else 3)
     elif kind == "first_clip":
-        if len(data) > CLIP_MB * MB:
-            raise BadInput("InvalidParameter", TOO_LARGE)
-        open_picture(kind, data)
+        _check_clip(data)
     else:
         _check_image(data, image_mb, wan27=wan27, mime=mime)
 
@@ -75,7 +77,7 @@ def _check_image(data: bytes, most_mb: int, *, wan27: bool, mime: str | None) ->
         raise BadInput("InvalidParameter", TOO_LARGE)
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
-            if mime is not None and FORMATS.get(image.format or "") != mime:
+            if mime is not None and MIME.get(image.format or "") != mime:
                 raise BadInput("InvalidParameter", FORMAT_ERROR)
             if image.format == "PNG" and ("A" in image.mode or "transparency" in image.info):
                 raise BadInput("InvalidParameter", FORMAT_ERROR)  # no alpha channel
@@ -110,6 +112,25 @@ def _check_sound(data: bytes, shortest: int) -> None:
         raise BadInput("InvalidURL", "The input audio is longer than 30s.")
     if seconds < shortest - SLACK_SECONDS:
         raise BadInput("InvalidFile.Duration", f"The input audio is shorter than {shortest}s.")
+
+
+def _check_clip(data: bytes) -> None:
+    if len(data) > CLIP_MB * MB:
+        raise BadInput("InvalidParameter", TOO_LARGE)
+    try:
+        with av.open(io.BytesIO(data), "r") as container:
+            stream = container.streams.video[0]
+            form = container.format.name  # one reader for mp4 and mov, named after both
+            seconds = float((stream.duration or 0) * (stream.time_base or 0))
+            low, high = sorted((stream.width, stream.height))
+    except (av.FFmpegError, IndexError, ValueError):
+        raise BadInput("InvalidURL", BAD_URL) from None
+    if "mp4" not in form:
+        raise BadInput("InvalidFile.Format", "The input video must be mp4 or mov.")
+    if not CLIP_SECONDS[0] - SLACK_SECONDS <= seconds <= CLIP_SECONDS[1] + SLACK_SECONDS:
+        raise BadInput("InvalidFile.Duration", "The input video must last 2 to 10 seconds.")
+    if low < SIDE_MIN or high > CLIP_SIDE_MAX or high > 8 * low:
+        raise BadInput("InvalidFile.Resolution", "The input video must have sides of 240 to 4096 pixels, 1:8 to 8:1.")
 
 
 def open_picture(kind: str, data: bytes) -> Image.Image:

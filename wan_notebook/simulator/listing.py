@@ -20,7 +20,7 @@ FILTERS = ("task_id", "model_name", "status", "api_key_id", "region")
 PAGE_SIZE = 10
 
 
-def listed(tasks: list[Task], query: Mapping[str, str], now: float) -> dict[str, Any]:
+def listed(tasks: list[Task], query: Mapping[str, str], now: float, region: str) -> dict[str, Any]:
     """One page of ``tasks``, as the service answers it (without the request id).
 
     Parameters
@@ -32,6 +32,8 @@ def listed(tasks: list[Task], query: Mapping[str, str], now: float) -> dict[str,
         the filters ``task_id``, ``model_name``, ``status``, ``api_key_id``, ``region``.
     now : float
         Simulated seconds since 1970.
+    region : str
+        By the vendor's name: where all of them were made.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def listed(tasks: list[Task], query: Mapping[str, str], now: float) -> dict[str,
     """
     since, until = _span(query.get("start_time"), query.get("end_time"), now)
     page, size = _counted(query.get("page_no"), 1), _counted(query.get("page_size"), PAGE_SIZE)
-    rows = [_row(task) for task in tasks if since <= task.submitted <= until]
+    rows = [_row(task, region) for task in tasks if since <= task.submitted <= until]
     rows = [row for row in rows if all(query.get(name, row[name]) == row[name] for name in FILTERS)]
     return {
         "total": len(rows),
@@ -51,7 +53,7 @@ def listed(tasks: list[Task], query: Mapping[str, str], now: float) -> dict[str,
     }
 
 
-def _row(task: Task) -> dict[str, Any]:
+def _row(task: Task, region: str) -> dict[str, Any]:
     number = int(task.account, 16)
     row = {
         "api_key_id": str(number % 10**9),
@@ -59,7 +61,7 @@ def _row(task: Task) -> dict[str, Any]:
         "caller_uid": str(number),
         "gmt_create": milliseconds(task.submitted),
         "model_name": task.order.model_name,
-        "region": "ap-southeast-1",
+        "region": region,
         "request_id": task.request_id,
         "status": task.status,
         "task_id": task.task_id,

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .places import offered
 from .refusals import BAD_URL, MESSAGES, Refusal
 
 __all__ = ["MODELS", "Model", "Order", "read_order"]
@@ -135,8 +136,8 @@ class Order:
         return usage
 
 
-def read_order(body: object) -> Order:
-    """The order in a submit's JSON body.
+def read_order(body: object, region: str | None = None) -> Order:
+    """The order in a submit's JSON body, for a simulator that stands in this region.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def read_order(body: object) -> Order:
     name = body.get("model")
     if name is None:
         raise _missing("model")
-    if not isinstance(name, str) or name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS or not offered(name, region):
         raise Refusal(400, "InvalidParameter", "Model not exist.")
     model = MODELS[name]
     given = body.get("input")
@@ -161,7 +162,7 @@ def read_order(body: object) -> Order:
         raise _outside("parameters must be an object")
 
     prompt = _text(given, "prompt")[: model.prompt_kept]
-    _text(given, "negative_prompt")  # must be text; a camera move has no further use for it
+    _text(given, "negative_prompt"), _text(given, "template")  # must be text; a camera move has no further use for them
     doomed = _asked_to_fail(prompt)
     resolution = _choice(options, "resolution", model.tiers, model.tiers[0])
     duration = _whole(options, "duration", 5)

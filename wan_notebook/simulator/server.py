@@ -41,7 +41,8 @@ class Simulator:
         How many requests, with their bodies, are kept in ``requests``.
     region : str, optional
         Where it stands: it then takes only keys that begin with ``sk-region-REGION``, as a region of the service takes
-        only its own. One that stands nowhere in particular takes every key but ``sk-region-beijing*``.
+        only its own, and has only the models offered there. One that stands nowhere in particular takes every key but
+        ``sk-region-beijing*``, and has every model.
 
     Attributes
     ----------
