@@ -396,6 +396,32 @@ def test_words_that_merely_look_like_a_key_are_left_alone() -> None:
     assert not problems(prompt="a risk-taking-adventurer-of-the-old-days, task-0123456789abcdef0123, sk-8 skates")
 
 
+FRAME, VOICE = {"type": "first_frame", "url": PICTURE}, {"type": "driving_audio", "url": TRACK}
+
+
+def test_the_vendors_list_of_media_can_be_pasted_in() -> None:
+    asked = I2VRequest(model="wan2.7-i2v", media=[VOICE, FRAME])
+    assert (asked.image, asked.audio_url) == (PICTURE, TRACK)
+    assert asked.given == {"model", "image", "audio_url"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"media": "first_frame"},
+        {"media": [PICTURE]},
+        {"media": [FRAME, FRAME]},
+        {"media": [{"type": "first_clip", "url": PICTURE}]},
+        {"media": [{"type": ["first_frame"], "url": PICTURE}]},
+        {"media": [FRAME], "image": PICTURE},
+        {"media": [FRAME], "model": "wan2.6-i2v-flash"},
+    ],
+)
+def test_a_list_of_media_that_cannot_be_read_is_no_parameter(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match="Give its parts by name: image, last_frame and audio_url"):
+        I2VRequest(**{"model": "wan2.7-i2v", **given})
+
+
 # --- unknown models ----------------------------------------------------------------------------------------------
 
 

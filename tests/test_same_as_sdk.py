@@ -112,6 +112,7 @@ SAME: dict[str, dict[str, Any]] = {
     "2.1 plus, Beijing's name": {"model": "wanx2.1-i2v-plus", "img_url": IMAGE},
     "an effect": {"model": "wanx2.1-i2v-turbo", "img_url": IMAGE, "template": "flying"},
     "an effect and a prompt": {**CAT, "model": "wanx2.1-i2v-plus", "template": "squish", "resolution": "720P"},
+    "an effect that looks like a number": {"model": "wanx2.1-i2v-plus", "img_url": IMAGE, "template": "42"},
     "an empty effect": {**CAT, "template": ""},
     "a model nobody knows": {
         **CAT, "model": "wan9.9-i2v-max", "resolution": "4K", "duration": 60, "audio": False, "shot_type": "triple",
@@ -135,6 +136,10 @@ MENDED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # as people write 
     "blanks around addresses and words": (
         {"img_url": f" {IMAGE}\n", "audio_url": f"{SOUND} ", "resolution": " 720P "},
         {"img_url": IMAGE, "audio_url": SOUND, "resolution": "720P"},
+    ),
+    "a data: URI not quite as documented": (
+        {"img_url": " " + data_uri(picture()).replace("image/jpeg;base64", "image/JPG;charset=x;base64")},
+        {"img_url": data_uri(picture())},
     ),
     "schemes in capitals": (
         {"img_url": "HTTPS://EXAMPLE.COM/CAT.JPG", "audio_url": "OSS://Bucket/Rap.mp3"},
@@ -171,13 +176,11 @@ LISTED: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 CASES = {name: (given, given) for name, given in SAME.items()} | {
     name: ({**CAT, **right}, {**CAT, **written}) for name, (written, right) in MENDED.items()
 }
-CASES27 = {
-    name: (
-        {**rest, "media": [{"type": kind, "url": url} for kind, url in media.items()]},
-        {**rest, **{NAMES[kind]: url for kind, url in media.items()}},
-    )
-    for name, (rest, media) in LISTED.items()
-}
+CASES27 = {}
+for _name, (_rest, _media) in LISTED.items():
+    _theirs = {**_rest, "media": [{"type": kind, "url": url} for kind, url in _media.items()]}
+    CASES27[_name] = (_theirs, {**_rest, **{NAMES[kind]: url for kind, url in _media.items()}})
+    CASES27[f"{_name}, pasted"] = (_theirs, _theirs)
 EVERY = CASES | CASES27
 
 

@@ -244,7 +244,7 @@ def by_name(given: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str,
     """Arguments under their fields' names (None means left out), and a problem for each that has no field."""
     known: dict[str, Any] = {}
     problems = []
-    for name, value in given.items():
+    for name, value in _unlisted(given).items():
         field = ALIASES.get(name, name)
         if field not in names:
             problems.append(unknown_field(name, value, names))
@@ -254,6 +254,22 @@ def by_name(given: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str,
         elif value is not None:
             known[field] = value
     return known, problems
+
+
+def _unlisted(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The vendor's list of media under our names, so that arguments written for its SDK can be pasted in.
+
+    A list that cannot be read so stays where it is; it is then said to be no parameter.
+    """
+    wire = catalog().model(str(given.get("model"))).wire
+    items = given.get(wire.listed)
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, dict) for item in items):
+        return given
+    ours = {name: field for field, name in wire.places.items()}
+    parts = {ours.get(str(item.get("type")), ""): item.get("url") for item in items}
+    if len(parts) < len(items) or "" in parts or given.keys() & parts.keys():
+        return given
+    return {**{name: value for name, value in given.items() if name != wire.listed}, **parts}
 
 
 def unreadable(item: Any, known: Mapping[str, Any], spec: ModelSpec) -> Sequence[Problem]:
