@@ -285,4 +285,7 @@ def test_in_a_notebook_it_is_a_table(kernel):
     assert "<table" in shown["text/html"]
     assert "jupyterlab/notebook" in shown["text/plain"]
     assert "Nothing was found that would stop a submit" in shown["text/plain"]
+    patched = kernel.run("import asyncio, wan_notebook as wan\nwan.run(asyncio.sleep(0))\n%wan_doctor")
+    assert "patched by nest_asyncio2" in patched.bundles[0]["text/plain"]
+    assert "cannot be reached" in patched.bundles[0]["text/plain"]
     assert "did you mean" in "".join(kernel.run("%wan_doctor --regoin beijing").error or []).lower()

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from caller import tone
 from hostile import PENDING, Answer, Hostile
 
 import wan_notebook as wan
@@ -223,6 +224,26 @@ def test_a_refused_submit_is_explained_and_sent_again_only_where_nothing_can_be_
         assert isinstance(error, wan.ServiceError)
         assert (error.code, error.request_id, error.billed) == (code, "r-1", False)
         assert explain(code, message).cause in error.hint
+
+
+def test_a_refusal_of_the_store_is_explained_and_nothing_is_submitted(tmp_path):
+    """It answers in XML; here as if the upload had taken too long."""
+    (tmp_path / "tone.wav").write_bytes(tone(3.5))
+    with Hostile() as server:
+        names = ("policy", "signature", "upload_dir", "oss_access_key_id")
+        policy = {**dict.fromkeys(names, "x"), "upload_host": f"{server.root}/store", "max_file_size_mb": 100}
+        server.on("GET", "/uploads", Answer(body={"data": policy}))
+        said = (
+            b"<Error><Code>AccessDenied</Code><Message>Invalid according to Policy: Policy expired.</Message></Error>"
+        )
+        server.on("POST", "/store", Answer(403, said))
+        image = {"image": PHOTO, "audio_url": tmp_path / "tone.wav"}
+        job = wan.submit(prompt="A cat.", **image, base_url=server.base_url, api_key=KEY, output_dir=tmp_path / "clips")
+        error = job.exception(30)
+        assert server.count("POST", SUBMIT) == 0
+    assert error.code == "AccessDenied"
+    assert "longer than its permission lasts" in error.hint
+    assert (error.billed, error.may_pass) == (False, True)
 
 
 FAILURES = [

@@ -29,6 +29,7 @@ from wan_notebook.wire import (
     SUBMIT_PATH,
     chunks,
     decode_error,
+    decode_store_error,
     decode_task,
     needs_resolving,
     upload_form,
@@ -188,9 +189,7 @@ class WanClient:
         except httpx.HTTPError as error:
             raise TransportError(f"the upload broke off ({type(error).__name__}).", hint=NOT_SUBMITTED) from None
         if answer.status_code != OK:
-            raise ServiceError(
-                f"the upload was refused (HTTP {answer.status_code}).", status=answer.status_code, hint=NOT_SUBMITTED
-            )
+            raise refused(answer.status_code, *decode_store_error(answer.content), submitting=True)
         return f"oss://{fields['key']}"
 
     async def download(self, url: str, part: Path, *, task_id: str) -> tuple[int, str]:

@@ -7,6 +7,7 @@ exactly four are made explicit: resolution, duration, audio (where the model has
 from __future__ import annotations
 
 import binascii
+import html
 import json
 import re
 import secrets
@@ -31,6 +32,7 @@ __all__ = [
     "SUBMIT_PATH",
     "chunks",
     "decode_error",
+    "decode_store_error",
     "decode_task",
     "encode",
     "needs_resolving",
@@ -42,6 +44,9 @@ SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
 PARTS = ("input", "parameters")
 EXPLICIT = frozenset({"resolution", "duration", "audio", "seed"})
 CHUNK = 3 * 64 * 1024
+MAX_ERROR = 16 * 1024
+STORE_NAMES = {"Code": "code", "Message": "message", "RequestId": "request_id"}
+STORE_ERROR = re.compile(r"<(Code|Message|RequestId)>([^<]*)</\1>")
 
 
 def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -213,14 +218,23 @@ def decode_error(data: bytes) -> tuple[str | None, str | None, str | None]:
     (('InvalidApiKey', None, None), (None, None, None))
     """
     try:
-        answer = json_object(data)
+        return _error(json_object(data))
     except TransportError:
         return None, None, None
-    return (
-        text(answer.get("code"), 128),
-        text(answer.get("message"), 2000),
-        text(answer.get("request_id"), 128),
-    )
+
+
+def decode_store_error(data: bytes) -> tuple[str | None, str | None, str | None]:
+    """The same of the store for uploads, which answers in XML.
+
+    >>> decode_store_error(b"<Error><Code>AccessDenied</Code><Message>Policy expired.</Message></Error>")
+    ('AccessDenied', 'Policy expired.', None)
+    """
+    found = STORE_ERROR.findall(data[:MAX_ERROR].decode("utf-8", "replace"))
+    return _error({STORE_NAMES[name]: html.unescape(value) for name, value in found})
+
+
+def _error(answer: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    return text(answer.get("code"), 128), text(answer.get("message"), 2000), text(answer.get("request_id"), 128)
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
