@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,8 +28,19 @@ def service():
 
 @pytest.fixture
 def lab(service, in_folder):
-    environment = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": "sk-journey-0123456789abcdef"}
-    with LiveKernel(in_folder, environment) as live:
+    with kernel_at(service, in_folder) as live:
+        yield live
+
+
+@contextmanager
+def kernel_at(service, folder):
+    """A kernel whose user has a ledger of their own."""
+    environment = {
+        "DASHSCOPE_HTTP_BASE_URL": service.base_url,
+        "DASHSCOPE_API_KEY": "sk-journey-0123456789abcdef",
+        "WAN_NOTEBOOK_HOME": str(folder / "home"),
+    }
+    with LiveKernel(folder, environment) as live:
         live.run("%load_ext wan_notebook")
         yield live
 
@@ -92,6 +104,27 @@ def test_while_the_service_withholds_its_answer_the_cell_has_ended_and_the_next_
         assert lab.run("6 * 7").bundles[0]["text/plain"] == "42"
         lab.until(lambda: cell.record["state"] == "submitting")
     lab.until(lambda: cell.record["state"] == "downloaded")
+
+
+def test_restart_and_run_all_of_a_finished_notebook_spends_nothing(service, in_folder):
+    loop = (
+        "import wan_notebook as wan\n"
+        "jobs = [wan.submit(prompt='A cup.', image='images/coffee.png', duration=2, audio=False) for _ in range(4)]\n"
+        "print(*sorted(job.result(60).path.name for job in jobs))"
+    )
+    seen = []
+    for _ in range(2):
+        with kernel_at(service, in_folder) as lab:
+            cell = lab.run(MAGIC)
+            names = lab.run(loop, cell_id="loop").text
+            lab.until(lambda cell=cell: cell.record["state"] == "downloaded")
+            seen.append((cell.record, names, sum(asked.method == "POST" for asked in service.requests)))
+    (first, made, tasks), (again, found, tasks_then) = seen
+    assert tasks_then == tasks, "no new task"
+    assert (found, len(set(made.split()))) == (made, 4)
+    assert again["clip"] == first["clip"]
+    assert (again["cost"]["amount"], again["from_run"]) == ("0", first["run_id"])
+    assert again["request"]["sent_sha256"] == first["request"]["sent_sha256"]
 
 
 def test_the_key_is_in_no_output(lab):

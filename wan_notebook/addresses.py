@@ -14,6 +14,7 @@ __all__ = [
     "public_url",
     "recorded_url",
     "unreachable",
+    "without_workspace",
     "wrong_address",
 ]
 
@@ -92,6 +93,15 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def without_workspace(base_url: str) -> str:
+    """A base URL as it may be recorded.
+
+    >>> without_workspace("https://ws-1.ap-southeast-1.maas.aliyuncs.com/api/v1")
+    'https://{workspace}.ap-southeast-1.maas.aliyuncs.com/api/v1'
+    """
+    return re.sub(r"//[^./]+(\.[a-z0-9-]+\.maas\.aliyuncs\.com)", r"//{workspace}\1", base_url)
 
 
 def extension(url: str) -> str:

@@ -9,9 +9,10 @@ from wan_notebook import frontend
 from wan_notebook.config import OUTPUTS, Settings
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.request import I2VRequest
+from wan_notebook.spending import Money, Terms
 from wan_notebook.wording import shown
 
-__all__ = ["check_types", "outputs", "requested", "settings"]
+__all__ = ["check_types", "outputs", "requested", "settings", "terms"]
 
 TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -22,6 +23,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "output_dir": (str, Path),
     "embed": (bool,),
     "yes": (bool,),
+    "force": (bool,),
+    "max_cost": (int, float, str),
     "timeout": (int, float),
 }
 
@@ -70,3 +73,20 @@ def outputs(output_dir: str | Path | None) -> Path:
     """The folder clips and inputs are kept in."""
     chosen = Path(output_dir or frontend.preferences().get("output_dir") or OUTPUTS).expanduser()
     return chosen if chosen.is_absolute() else frontend.notebook_folder() / chosen
+
+
+def terms(*, force: bool, max_cost: float | str | None) -> Terms:
+    """Under which a run may be paid, with the budgets that ``%config`` sets.
+
+    Raises
+    ------
+    ConfigurationError
+        A limit is no amount of money.
+    """
+    preferences = frontend.preferences()
+    return Terms(
+        force=force,
+        max_cost=Money.read(max_cost, "max_cost"),
+        session=Money.read(preferences.get("budget"), "WanMagics.budget"),
+        project=Money.read(preferences.get("project_budget"), "WanMagics.project_budget"),
+    )

@@ -40,6 +40,8 @@ def submit(
     output_dir: str | Path | None = None,
     embed: bool | None = None,
     yes: bool = False,
+    force: bool = False,
+    max_cost: float | str | None = None,
     **parameters: Any,
 ) -> Job:
     """Submit a request and return its Job at once; a notebook shows its card in the running cell.
@@ -62,6 +64,11 @@ def submit(
         Put clips up to 5 MB into the notebook instead of linking them.
     yes : bool
         Submit even where the price is unknown.
+    force : bool
+        Make and pay for a new clip even where the very same request was paid for already. Without it that run's clip is
+        shown at once, or the job that is still under way is followed, and 0 is spent.
+    max_cost : float or str, optional
+        The most this clip may cost: ``0.5``, or ``"0.5 USD"``.
     **parameters
         The fields of :class:`I2VRequest` (``prompt=``, ``image=`` or ``img_url=``, ``model=``, ...).
 
@@ -76,7 +83,7 @@ def submit(
     ConfigurationError
         No key, unknown region, unusable folder.
     BudgetError
-        The price is unknown and was not confirmed.
+        It would cost more than ``max_cost`` or a budget allows, or the price is unknown and was not confirmed.
 
     Examples
     --------
@@ -91,6 +98,8 @@ def submit(
         output_dir=output_dir,
         embed=embed,
         yes=yes,
+        force=force,
+        max_cost=max_cost,
     )
     job = launch(
         arguments.requested(request, parameters),
@@ -99,6 +108,8 @@ def submit(
         output_dir=output_dir,
         embed=embed,
         yes=yes,
+        force=force,
+        max_cost=max_cost,
     )
     if frontend.run_mode() == "blocking":
         frontend.at_cell_end(job.wait)
@@ -154,6 +165,8 @@ def launch(
     output_dir: str | Path | None = None,
     embed: bool | None = None,
     yes: bool = False,
+    force: bool = False,
+    max_cost: float | str | None = None,
     variable: str | None = None,
     watch: Sequence[Callable[[JobUpdate], None]] = (),
 ) -> Job:
@@ -169,7 +182,8 @@ def launch(
     hall = session()
     hall.front_end = frontend.front_end()
     region, cost = hall.check(request, settings)
-    if region != SIMULATOR:  # nothing is billed there
+    terms = arguments.terms(force=force, max_cost=max_cost)
+    if region != SIMULATOR and not terms.limited:  # nothing is billed there; under a limit no price stays unknown
         spending.allow(cost, yes=yes, ask=frontend.ask)
     embed = embed if embed is not None else bool(frontend.preferences().get("embed")) or hall.front_end == "colab"
     cell_id, execution = frontend.cell_id(), frontend.execution()
@@ -185,6 +199,9 @@ def launch(
         variable=variable,
         folder=frontend.notebook_folder(),
         outputs=arguments.outputs(output_dir),
+        terms=terms,
+        scope=frontend.scope(),
+        notebook=frontend.notebook_path(),
         cell_id=cell_id,
         notes=earlier,
         watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from wan_notebook.addresses import without_workspace
 from wan_notebook.answers import json_object, seconds, task_id_checked
 from wan_notebook.downloads import STALL_SECONDS, download
 from wan_notebook.errors import (
@@ -114,7 +115,7 @@ class WanClient:
 
     def public_address(self) -> str:
         """The base URL as it may be recorded: without the workspace."""
-        return re.sub(r"//[^./]+(\.[a-z0-9-]+\.maas\.aliyuncs\.com)", r"//{workspace}\1", self.base_url)
+        return without_workspace(self.base_url)
 
     async def submit(self, body: Mapping[str, Any]) -> Task:
         """POST the body :func:`wan_notebook.wire.encode` made, once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 from pathlib import Path  # noqa: TC003  doctests and callers read these annotations
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from wan_notebook.media import EXTENSIONS
 if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
 
-__all__ = ["check_folder", "keep_input", "reserve", "settle", "stem_for"]
+__all__ = ["bring", "check_folder", "keep_input", "reserve", "settle", "stem_for"]
 
 
 def stem_for(name: str | None, created_at: str) -> str:
@@ -80,6 +81,33 @@ def settle(part: Path, final: Path) -> None:
         part.rename(final)
     else:
         part.unlink()
+
+
+def bring(clip: Path, outputs: Path, folder: Path | None) -> Path:
+    """Where a clip can be linked from a notebook in ``folder``: where it is, or a second name of it in ``outputs``.
+
+    Raises
+    ------
+    ConfigurationError
+        The folder cannot be written.
+    """
+    if clip.is_relative_to(outputs) or (folder is not None and clip.is_relative_to(folder)):
+        return clip
+    known = outputs / clip.name
+    if known.is_file() and known.samefile(clip):
+        return known
+    final, part = reserve(outputs, clip.stem)
+    try:
+        part.unlink()
+        try:
+            os.link(clip, part)
+        except OSError:  # another disk, or a file system without hard links
+            shutil.copyfile(clip, part)
+        settle(part, final)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise cannot_write(outputs, error) from None
+    return final
 
 
 def keep_input(folder: Path, item: SentMedia) -> Path | None:

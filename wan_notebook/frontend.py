@@ -35,6 +35,7 @@ from wan_notebook.surroundings import (
     parent,
     preferences,
     run_mode,
+    scope,
     shell,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "preferences",
     "push",
     "run_mode",
+    "scope",
 ]
 
 TICK_SECONDS = 0.5  # between two pictures of one state

@@ -13,11 +13,12 @@ import os
 import sqlite3
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.owners import LEASE_SECONDS, host, is_gone, itself
-from wan_notebook.runs import COLUMNS, OPEN, UNDRIVEN, Run
+from wan_notebook.runs import COLUMNS, MIGRATIONS, OPEN, UNDRIVEN, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,28 +32,6 @@ SHARED_FILE_SYSTEMS = frozenset(
 )
 
 T = TypeVar("T")
-
-# One step per version, each additive: an older version goes on reading and writing what it knows.
-MIGRATIONS = (
-    """
-    CREATE TABLE runs (
-        run_id TEXT PRIMARY KEY, rev INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL, created_at REAL NOT NULL,
-        updated_at REAL NOT NULL DEFAULT 0, reuse_key TEXT, asked_key TEXT, ordinal INTEGER, region TEXT, endpoint TEXT,
-        base_url TEXT, workspace TEXT, simulated INTEGER, model TEXT, resolution TEXT, duration INTEGER, notebook TEXT,
-        folder TEXT, outputs TEXT, stem TEXT, cell_id TEXT, name TEXT, request TEXT, seed INTEGER, sent_sha256 TEXT,
-        task_id TEXT, request_id TEXT, task TEXT, submitted_at REAL, finished_at REAL, queue_seconds REAL,
-        run_seconds REAL, amount TEXT, currency TEXT, estimated INTEGER, clip_path TEXT, clip_sha256 TEXT,
-        clip_bytes INTEGER, from_run TEXT, owner TEXT, record TEXT
-    );
-    CREATE INDEX runs_by_key ON runs (reuse_key);
-    CREATE INDEX runs_by_state ON runs (state);
-    CREATE INDEX runs_by_task ON runs (task_id);
-    CREATE TABLE owners (
-        owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, begun TEXT, beat REAL NOT NULL
-    );
-    """,
-)
-
 
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608  our own column names
 FLAGS = ("simulated", "estimated")  # kept as 0, 1 or NULL
@@ -148,6 +127,17 @@ class Ledger:
         sql = f"{SELECT} WHERE {where} ORDER BY created_at DESC, rowid DESC LIMIT ?"
         return self._read(lambda db: _runs(db.execute(sql, (*values, limit))))
 
+    def spent(self, where: str, values: Sequence[Any]) -> dict[str, Decimal]:
+        """What the runs in question cost, or will if they succeed, by currency; what is not billed is left out."""
+        sql = (
+            "SELECT currency, amount FROM runs WHERE from_run IS NULL AND amount IS NOT NULL "  # noqa: S608  our own SQL
+            f"AND state NOT IN ('refused', 'failed', 'canceled') AND {where}"
+        )
+        sums: dict[str, Decimal] = {}
+        for currency, amount in self._read(lambda db: db.execute(sql, values).fetchall()):
+            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
+        return sums
+
     def beat(self) -> None:
         """Say that this process lives; to be repeated well within the 15 s of a lease."""
         self._write(self._enter)
@@ -168,7 +158,7 @@ class Ledger:
     # Inside a transaction:
 
     def _insert(self, db: sqlite3.Connection, run: Run) -> None:
-        values = {**vars(run), "owner": self.owner, "updated_at": time.time()}
+        values = {**vars(run), "owner": self.owner, "payer": self.owner, "updated_at": time.time()}
         marks = ", ".join(f":{name}" for name in COLUMNS)
         db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
         self._enter(db)

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import no_var_expand
+from traitlets import Any as Anything
 from traitlets import Bool, Unicode
 from traitlets.config import Configurable
 
@@ -40,6 +41,8 @@ class WanMagics(Configurable):
     workspace = Unicode("", help="Workspace id.").tag(config=True)
     output_dir = Unicode("", help="Folder for the clips, relative to the notebook.").tag(config=True)
     embed = Bool(default_value=False, help="Put clips up to 5 MB into the notebook.").tag(config=True)
+    budget = Anything("", help="The most this kernel may spend: 5, or '5 USD'.").tag(config=True)
+    project_budget = Anything("", help="The most this notebook's folder may spend, over all time.").tag(config=True)
 
 
 class VideoMagic:
@@ -83,6 +86,8 @@ class VideoMagic:
             output_dir=said.output_dir,
             embed=said.embed,
             yes=said.yes,
+            force=said.force,
+            max_cost=said.max_cost,
         )
         if said.name:
             self.shell.user_ns[said.name] = job

@@ -42,7 +42,8 @@ class Line:
         The request's fields as written.
     region, output_dir : str or None
     wait, embed : bool or None
-    yes : bool
+    yes, force : bool
+    max_cost : str or None
     """
 
     name: str | None
@@ -52,6 +53,8 @@ class Line:
     wait: bool | None = None
     embed: bool | None = None
     yes: bool = False
+    force: bool = False
+    max_cost: str | None = None
 
 
 class _RefusedError(Exception):
@@ -103,6 +106,8 @@ def _parser() -> Parser:
     add(group, "wait", flag=True, text="wait for the clip in the cell; headless runs wait by themselves", short="-w")
     add(group, "embed", flag=True, text="put clips up to 5 MB into the notebook instead of linking them")
     add(group, "yes", flag=True, text="submit even where the price is unknown", short="-y")
+    add(group, "force", flag=True, text="make and pay for a new clip even where this very request was paid for already")
+    add(group, "max_cost", flag=False, text="the most this clip may cost: 0.5, or '0.5 USD'")
     return parser
 
 
@@ -137,8 +142,9 @@ def parse(line: str, evaluate: Callable[[str], Any]) -> Line:
         Every problem of the line at once.
     """
     said = read(_parser(), line, evaluate)
-    ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed")}
-    return Line(yes=bool(said.pop("yes", False)), fields=said, **ours)
+    ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed", "max_cost")}
+    yes, force = (bool(said.pop(name, False)) for name in ("yes", "force"))
+    return Line(yes=yes, force=force, fields=said, **ours)
 
 
 def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str, Any]:

@@ -79,6 +79,8 @@ def price(cost: Cost | None, *, simulated: bool) -> str:
     """What it costs, where, and how old the price is; unknown is said, never 0."""
     if cost is None or cost.amount is None:
         return "nothing is billed: simulated" if simulated else "price unknown"
+    if not cost.amount:
+        return "0 spent: nothing new was made"
     dated = f"price table of {cost.table_date}" if cost.table_date else ""
     if simulated:
         return f"nothing is billed: simulated (a real one: {' · '.join(filter(None, (str(cost), dated)))})"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Usage
 
-__all__ = ["actual", "estimate", "saving_of_silence"]
+__all__ = ["actual", "estimate", "nothing", "saving_of_silence"]
 
 
 def estimate(request: I2VRequest, region_name: str) -> Cost:
@@ -64,6 +64,11 @@ def actual(usage: Usage | None, request: I2VRequest, region_name: str) -> Cost:
         seconds=usage.billed_seconds,
         estimated=False,
     )
+
+
+def nothing(cost: Cost) -> Cost:
+    """The cost of a run for which nothing new is paid."""
+    return replace(cost, amount=Decimal(0), seconds=0.0, estimated=False, about=False)
 
 
 def saving_of_silence(request: I2VRequest, region_name: str) -> Cost | None:

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from wan_notebook.job import Job
-    from wan_notebook.lifecycle import Plan
+    from wan_notebook.pursuit import Plan
     from wan_notebook.tasks import Clip, JobUpdate
 
 __all__ = ["Runner"]
 
 TICK_SECONDS = 1.0  # the clock on the card
+BEAT_SECONDS = 4.0  # well within the lease of an owner
 MESSAGES_A_SECOND = 4  # in all, however many jobs run
 CANCEL_SECONDS = 20.0
 CLOSE_SECONDS = 3.0
@@ -53,6 +54,8 @@ class Runner:
     ----------
     record, show_result : callable
         The record of an update; how a finished clip shows itself.
+    beat : callable
+        Called every few seconds while there are jobs: says in the ledger that this process lives.
     at_close : callable
         Awaited on the loop before it ends (closes the connections).
     always : sequence of callable
@@ -64,11 +67,12 @@ class Runner:
         *,
         record: Callable[[JobUpdate], dict[str, Any]],
         show_result: Callable[[VideoResult], dict[str, Any]],
+        beat: Callable[[], None],
         at_close: Callable[[], Coroutine[Any, Any, None]],
         always: Sequence[Callable[[JobUpdate], None]] = (),
     ) -> None:
         self._always = tuple(always)
-        self._record, self._show_result, self._at_close = record, show_result, at_close
+        self._record, self._show_result, self._beat, self._at_close = record, show_result, beat, at_close
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -122,11 +126,12 @@ class Runner:
         loop = self._loop
         assert loop is not None  # noqa: S101  set before the thread starts
         asyncio.set_event_loop(loop)
-        ticking = loop.create_task(self._tick())
+        ticking, beating = loop.create_task(self._tick()), loop.create_task(self._live())
         try:
             loop.run_forever()
         finally:
             ticking.cancel()
+            beating.cancel()
             for _, task, _ in self._open.values():
                 task.cancel()
             left = [task for task in asyncio.all_tasks(loop) if not task.done()]
@@ -250,6 +255,15 @@ class Runner:
                 )
                 self._observers[update.run_id].remove(observer)
                 break
+
+    async def _live(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            if self._open:
+                try:
+                    self._beat()
+                except Exception:
+                    log.exception("the ledger could not be told that this process lives")
 
     async def _tick(self) -> None:
         while True:

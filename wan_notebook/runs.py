@@ -1,13 +1,36 @@
-"""Run: one row of the ledger, whichever process made it."""
+"""Run: one row of the ledger, whichever process made it; and the tables it stands in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["COLUMNS", "OPEN", "UNDRIVEN", "Run"]
+__all__ = ["COLUMNS", "MIGRATIONS", "OPEN", "UNDRIVEN", "Run"]
 
 UNDRIVEN = ("detached", "undelivered", "ambiguous")  # nobody follows them, and yet they are not over
 OPEN = ("waiting", "submitting", "following", "downloading", *UNDRIVEN)
+
+
+# One step per version, each additive: an older version goes on reading and writing what it knows.
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        run_id TEXT PRIMARY KEY, rev INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL, created_at REAL NOT NULL,
+        updated_at REAL NOT NULL DEFAULT 0, reuse_key TEXT, asked_key TEXT, ordinal INTEGER, region TEXT, endpoint TEXT,
+        base_url TEXT, workspace TEXT, simulated INTEGER, model TEXT, resolution TEXT, duration INTEGER, notebook TEXT,
+        folder TEXT, outputs TEXT, stem TEXT, cell_id TEXT, name TEXT, request TEXT, seed INTEGER, sent_sha256 TEXT,
+        task_id TEXT, request_id TEXT, task TEXT, submitted_at REAL, finished_at REAL, queue_seconds REAL,
+        run_seconds REAL, amount TEXT, currency TEXT, estimated INTEGER, clip_path TEXT, clip_sha256 TEXT,
+        clip_bytes INTEGER, from_run TEXT, owner TEXT, payer TEXT,
+        record TEXT
+    );
+    CREATE INDEX runs_by_key ON runs (reuse_key);
+    CREATE INDEX runs_by_state ON runs (state);
+    CREATE INDEX runs_by_task ON runs (task_id);
+    CREATE TABLE owners (
+        owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, begun TEXT, beat REAL NOT NULL
+    );
+    """,
+)
 
 
 @dataclass(frozen=True)
@@ -26,8 +49,8 @@ class Run:
         JSON: the request as asked, the task as last heard of, the record as last shown.
     from_run : str or None
         The run that was paid for, where this one only shows its clip.
-    owner : str or None
-        The process that drives it.
+    owner, payer : str or None
+        The process that drives it, and the one that paid for it.
     """
 
     run_id: str
@@ -70,6 +93,7 @@ class Run:
     clip_bytes: int | None = None
     from_run: str | None = None
     owner: str | None = None
+    payer: str | None = None
     record: str | None = None
 
 

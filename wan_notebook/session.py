@@ -13,19 +13,23 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook import pricing, rendering
-from wan_notebook.addresses import is_loopback
+from wan_notebook.addresses import is_loopback, without_workspace
 from wan_notebook.catalog import catalog
 from wan_notebook.client import WanClient, open_http
 from wan_notebook.clips import stem_for
 from wan_notebook.config import SIMULATOR, home
 from wan_notebook.errors import ConfigurationError, InvalidRequestError
 from wan_notebook.hosts import address_of, region_of, workspace_header
+from wan_notebook.identity import Turns, asked_key
 from wan_notebook.job import Job, Verbs
-from wan_notebook.lifecycle import Plan
+from wan_notebook.journal import Journal
+from wan_notebook.ledger import Ledger
 from wan_notebook.probes import Guide
 from wan_notebook.provenance import MIME, build_record
+from wan_notebook.pursuit import Plan
 from wan_notebook.request import region_problems
 from wan_notebook.runner import Runner
+from wan_notebook.runs import Run
 from wan_notebook.sidefiles import side_file
 from wan_notebook.tasks import JobState, JobUpdate, iso_utc
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from wan_notebook.config import Settings
     from wan_notebook.facts import Region
     from wan_notebook.request import I2VRequest
+    from wan_notebook.spending import Terms
     from wan_notebook.tasks import Cost
 
 __all__ = ["Session", "session", "upload_above"]
@@ -61,12 +66,25 @@ class Session:
         self._regions, self._guide = regions, Guide(regions)
         self.jobs: list[Job] = []
         self._http: httpx.AsyncClient | None = None
+        self._ledger: Ledger | None = None
+        self._turns = Turns()
         self.runner = Runner(
             record=self.record,
             show_result=rendering.video_bundle,
+            beat=self._live,
             at_close=self._disconnect,
             always=(self._keep_beside,),
         )
+
+    def _live(self) -> None:
+        self.ledger.beat()
+
+    @property
+    def ledger(self) -> Ledger:
+        """This user's ledger."""
+        if self._ledger is None or self._ledger.path.parent != home():
+            self._ledger = Ledger(home())
+        return self._ledger
 
     def check(self, request: I2VRequest, settings: Settings) -> tuple[str, Cost]:
         """The region's name and the estimated cost, if ``request`` can work there.
@@ -94,6 +112,9 @@ class Session:
         variable: str | None = None,
         folder: Path,
         outputs: Path,
+        terms: Terms,
+        scope: str,
+        notebook: Path | None = None,
         cell_id: str | None = None,
         notes: Sequence[str] = (),
         watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
@@ -107,6 +128,12 @@ class Session:
             The notebook's variable that will hold the job.
         folder, outputs : Path
             The notebook's folder, and where clips are kept.
+        terms : Terms
+            Under which it may be paid.
+        scope : str
+            The execution of a cell, or the script, that identical requests are counted in.
+        notebook : Path, optional
+            The notebook's file.
         watch : callable
             Gives the observers of the new job.
         show : callable
@@ -114,6 +141,8 @@ class Session:
         """
         region, cost = self.check(request, settings)
         now = time.time()
+        base_url = address_of(region, settings, self._regions)
+        endpoint = without_workspace(base_url or "")
         update = JobUpdate(
             run_id=f"run-{secrets.token_hex(8)}",
             rev=0,
@@ -123,7 +152,7 @@ class Session:
             request=request,
             seed=secrets.randbelow(SEEDS) if request.seed is None else request.seed,
             region=region,
-            endpoint="",
+            endpoint=endpoint,
             simulated=region == SIMULATOR,
             created_at=iso_utc(now),
             now=now,
@@ -132,16 +161,27 @@ class Session:
             cell_id=cell_id,
             folder=folder,
         )
+        journal = Journal(
+            self.ledger,
+            _row(update, settings, outputs, notebook),
+            terms=terms,
+            record=self.record,
+            simulated=True if base_url is None else None if is_loopback(base_url) else False,
+        )
+        journal.precheck(cost)
         job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
         self.jobs.append(job)
+        observers = (journal.observe, *watch(job))
+        journal.turn = self._turns.take(scope)
         plan = Plan(
             connect=lambda: self._connect(region, settings),
             outputs=outputs,
             stem=stem_for(name, update.created_at),
             upload_above=upload_above(request, region),
             price=lambda usage: pricing.actual(usage, request, region),
+            journal=journal,
         )
-        self.runner.start(job, plan, *watch(job))
+        self.runner.start(job, plan, *observers)
         return job
 
     def record(self, update: JobUpdate) -> dict[str, Any]:
@@ -157,6 +197,8 @@ class Session:
         """The record beside a clip that was just saved; a full disk costs the side file, never the clip."""
         if update.state is JobState.DOWNLOADED and update.clip is not None:
             clip = update.clip.path
+            if update.from_run and clip.with_name(f"{clip.name}.json").exists():
+                return  # its own run's, which says more
             try:
                 side_file(self.record(replace(update, folder=clip.parent)), clip)
             except OSError as error:
@@ -181,6 +223,30 @@ class Session:
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+
+
+def _row(update: JobUpdate, settings: Settings, outputs: Path, notebook: Path | None) -> Run:
+    """What the ledger keeps of a run from the first."""
+    values = update.request.effective()
+    return Run(
+        run_id=update.run_id,
+        state=update.state.value,
+        created_at=update.now,
+        asked_key=asked_key(update.request, region=update.region, endpoint=update.endpoint),
+        region=update.region,
+        endpoint=update.endpoint,
+        base_url=settings.base_url,
+        workspace=settings.workspace,
+        model=update.request.model,
+        resolution=values["resolution"],
+        duration=values["duration"],
+        notebook=str(notebook) if notebook else None,
+        folder=str(update.folder),
+        outputs=str(outputs),
+        stem=stem_for(update.name, update.created_at),
+        cell_id=update.cell_id,
+        name=update.name,
+    )
 
 
 def upload_above(request: I2VRequest, region: str) -> int:

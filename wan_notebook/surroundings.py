@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import os
 import re
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,7 @@ __all__ = [
     "parent",
     "preferences",
     "run_mode",
+    "scope",
     "shell",
 ]
 
@@ -106,6 +108,14 @@ def cell_id() -> str | None:
 def execution() -> str:
     """Which execution of a cell this is; the callbacks of a form belong to the one that made the form."""
     return str(parent().get("header", {}).get("msg_id", ""))
+
+
+def scope() -> str:
+    """What identical requests are counted in: an execution of a cell, one press of a button, or a whole script."""
+    if kernel() is not None:
+        return execution() if in_cell() else secrets.token_hex(8)
+    running = shell()
+    return "script" if running is None else f"line {running.execution_count}"
 
 
 def notebook_path() -> Path | None:

@@ -268,6 +268,7 @@ class JobUpdate:
     clip: Clip | None = None
     cell_id: str | None = None
     folder: Path | None = None  # the notebook's folder; links are relative to it
+    from_run: str | None = None  # the run that was paid for, where this one shows its clip
 
     def stamp(self) -> str:
         """``now`` as ISO-8601 in UTC."""

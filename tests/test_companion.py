@@ -1,0 +1,277 @@
+"""Never pay twice: an earlier run of the same request, from another process, instead of a new payment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hostile import PENDING, Answer, Hostile
+from processes import KEY, PHOTO, outcomes, run, start
+
+import wan_notebook as wan
+from wan_notebook.ledger import FILE, Ledger
+from wan_notebook.simulator import Simulator
+
+SUBMIT = "/services/aigc/video-generation/video-synthesis"
+FAST = {"X-Wan-Simulator": "speed=100000"}
+SLOW = {"X-Wan-Simulator": "speed=1"}
+RUNNING = Answer(body={"output": {"task_id": "task-1", "task_status": "RUNNING"}}, headers=FAST)
+
+
+@pytest.fixture
+def server():
+    with Hostile() as hostile:
+        yield hostile
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> bytes:
+    """A real clip."""
+    folder = tmp_path_factory.mktemp("made")
+    with Simulator(speed=500, render="shape") as service:
+        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
+        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
+
+
+def ready(server, clip, headers=FAST, task_id="task-1"):
+    """A service that has accepted a task and finished it."""
+    output = {"task_id": task_id, "task_status": "SUCCEEDED", "video_url": f"{server.root}/{task_id}.mp4"}
+    done = Answer(body={"output": output, "usage": {"duration": 2}, "request_id": "request-1"}, headers=headers)
+    server.on("GET", f"/tasks/{task_id}", done)
+    accepted = {"output": {"task_id": task_id, "task_status": "PENDING"}, "request_id": "request-1"}
+    server.on(
+        "POST", SUBMIT, Answer(body=accepted, headers=headers) if headers else done
+    )  # no 5 s until the first look
+    server.on("GET", f"/{task_id}.mp4", Answer(body=clip))
+
+
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_request_that_was_paid_for_gives_its_saved_clip_and_spends_nothing(server, tmp_path, home, clip):
+    ready(server, clip)
+    (first,) = run(server.base_url, tmp_path, home)
+    queries = server.count("GET", "/tasks")
+    (again,) = run(server.base_url, tmp_path, home)
+    assert server.count("POST") == 1
+    assert server.count("GET", "/tasks") == queries + 1, "one look whether this machine's server is still a simulator"
+    assert (again["path"], again["task"], again["state"]) == (first["path"], "task-1", "downloaded")
+    assert again["from_run"] == first["run"] == again["record"]["from_run"]
+    assert again["cost"] == "0 USD"
+    assert again["record"]["request"]["sent"]["parameters"] == first["record"]["request"]["sent"]["parameters"]
+    assert any(f"0 spent, from {first['run']} of 20" in note for note in again["notes"])
+    (forced,) = run(server.base_url, tmp_path, home, force=True)
+    assert server.count("POST") == 2
+    assert forced["path"] != first["path"]
+    assert KEY.encode() not in (home / FILE).read_bytes()
+
+
+def test_identical_requests_of_one_script_are_as_many_clips_and_the_same_ones_next_time(tmp_path, home):
+    with Simulator(speed=500, render="shape") as sim:
+        four = [made["path"] for made in run(sim.base_url, tmp_path, home, count=4)]
+        assert len(set(four)) == 4
+        assert [made["path"] for made in run(sim.base_url, tmp_path, home, count=4)] == four
+        five = run(sim.base_url, tmp_path, home, count=5)
+        assert [made["path"] for made in five][:4] == four
+        assert [made["from_run"] is None for made in five] == [False] * 4 + [True]
+        other = run(sim.base_url, tmp_path, home, duration=3)
+        assert other[0]["from_run"] is None
+
+
+def test_what_does_not_change_the_clip_does_not_change_the_request(tmp_path, home):
+    copy = tmp_path / "the same picture.png"
+    copy.write_bytes(PHOTO.read_bytes())
+    with Simulator(speed=500, render="shape") as sim:
+        (first,) = run(sim.base_url, tmp_path, home)
+        for same in ({"image": str(copy)}, {"resolution": "720P"}, {"name": "puss"}, {"watermark": False}):
+            (again,) = run(sim.base_url, tmp_path, home, **same)
+            assert again["from_run"] == first["run"], same
+        for other in ({"seed": 7}, {"prompt": "A dog."}, {"image": str(PHOTO.with_name("rocket.jpg"))}):
+            (again,) = run(sim.base_url, tmp_path, home, **other)
+            assert again["from_run"] is None, other
+
+
+def test_a_clip_kept_for_another_notebook_is_put_beside_this_one_too(server, tmp_path, home, clip):
+    ready(server, clip)
+    (first,) = run(server.base_url, tmp_path, home)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for _ in range(2):
+        (again,) = run(server.base_url, elsewhere, home)
+        assert Path(again["path"]).parent == elsewhere / "clips"
+        assert Path(again["path"]).read_bytes() == clip
+        assert again["record"]["clip"]["path"] == f"clips/{Path(first['path']).name}"
+    assert len(list((elsewhere / "clips").glob("*.mp4"))) == 1
+    assert server.count("POST") == 1
+
+
+def test_a_clip_whose_file_is_gone_is_fetched_again_while_the_service_has_it(server, tmp_path, home, clip):
+    ready(server, clip)
+    (first,) = run(server.base_url, tmp_path, home)
+    Path(first["path"]).unlink()
+    (again,) = run(server.base_url, tmp_path, home)
+    assert any("is not there any more" in note and "downloaded again, 0 spent" in note for note in again["notes"])
+    assert Path(again["path"]).read_bytes() == clip
+    Path(again["path"]).write_bytes(clip[:-1] + b"?")
+    (third,) = run(server.base_url, tmp_path, home)
+    assert any("has changed" in note for note in third["notes"])
+    assert Path(third["path"]).read_bytes() == clip
+    assert server.count("POST") == 1
+
+
+def test_a_paid_clip_that_is_gone_for_good_is_said_and_not_silently_paid_again(server, tmp_path, home, clip):
+    ready(server, clip, headers={})  # no simulator: money
+    (first,) = run(server.base_url, tmp_path, home)
+    Path(first["path"]).unlink()
+    server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "UNKNOWN"}}))
+    (again,) = run(server.base_url, tmp_path, home)
+    assert again["error"].startswith("BudgetError: this request was paid for already, and the clip")
+    assert "--force" in again["error"]
+    assert again["state"] == "refused"
+    assert server.count("POST") == 1
+
+
+def test_a_simulated_run_is_never_taken_for_a_real_one_nor_the_reverse(server, tmp_path, home, clip):
+    ready(server, clip, headers=FAST)
+    run(server.base_url, tmp_path, home)
+    ready(server, clip, headers={}, task_id="task-real")
+    server.on("GET", "/tasks/task-1", Answer(404, {"code": "NotFound", "message": "no such task"}))
+    (real,) = run(server.base_url, tmp_path, home)
+    assert (real["task"], real["from_run"], real["record"]["simulated"]) == ("task-real", None, False)
+    ready(server, clip, headers=FAST)
+    server.on("GET", "/tasks/task-real", Answer(404, headers=FAST))
+    (simulated,) = run(server.base_url, tmp_path, home)
+    assert (simulated["task"], simulated["record"]["simulated"]) == ("task-1", True)
+
+
+def test_a_second_process_follows_the_job_of_the_first_instead_of_paying(server, tmp_path, home, clip):
+    ready(server, clip)
+    server.on("GET", "/tasks/task-1", RUNNING)
+    first = start(server.base_url, tmp_path, home)
+    until(lambda: server.count("POST"))
+    second = start(server.base_url, tmp_path, home)
+    until(lambda: len(Ledger(home).runs()) == 2)
+    ready(server, clip)
+    (one,), (two,) = outcomes(first), outcomes(second)
+    assert server.count("POST") == 1
+    assert (one["path"], one["task"]) == (two["path"], two["task"])
+    assert two["from_run"] == one["run"]
+    assert any("the same request is under way" in note and "0 spent" in note for note in two["notes"])
+
+
+def test_when_the_process_that_paid_is_killed_the_other_one_drives_the_job_on(server, tmp_path, home, clip):
+    ready(server, clip)
+    server.on("GET", "/tasks/task-1", RUNNING)
+    first = start(server.base_url, tmp_path, home)
+    until(lambda: Ledger(home).runs("task_id = 'task-1'"))
+    second = start(server.base_url, tmp_path, home)
+    until(lambda: Ledger(home).runs("from_run IS NOT NULL"))
+    first.kill()
+    first.communicate()
+    ready(server, clip)
+    (two,) = outcomes(second)
+    assert server.count("POST") == 1
+    assert Path(two["path"]).read_bytes() == clip
+    (paid,) = Ledger(home).runs("from_run IS NULL")
+    assert (paid.state, paid.clip_path, paid.amount) == ("downloaded", two["path"], "0.05")
+
+
+class Gate(Answer):
+    """An answer that is given only once it is let through: a request has arrived, and its sender can be killed."""
+
+    def __init__(self, body):
+        super().__init__(body=body, headers=FAST)
+        self.arrived, self.let = threading.Event(), threading.Event()
+
+    @property
+    def drop(self):
+        self.arrived.set()
+        self.let.wait(30)
+        return False
+
+    @drop.setter
+    def drop(self, value):
+        pass
+
+
+def test_killed_between_the_submit_and_its_answer_nothing_is_paid_twice_and_it_is_said(server, tmp_path, home, clip):
+    ready(server, clip)
+    gate = Gate(PENDING)
+    server.on("POST", SUBMIT, gate)
+    first = start(server.base_url, tmp_path, home)
+    assert gate.arrived.wait(30)
+    first.kill()
+    first.communicate()
+    gate.let.set()
+    (again,) = run(server.base_url, tmp_path, home)
+    assert server.count("POST") == 1
+    assert again["error"].startswith("AmbiguousSubmitError: this request was sent on 20")
+    assert "--force" in again["error"]
+    assert "runs --forget" in again["error"]
+    ready(server, clip)
+    (forced,) = run(server.base_url, tmp_path, home, force=True)
+    assert (forced["state"], server.count("POST")) == ("downloaded", 2)
+
+
+def test_killed_while_its_clip_was_on_its_way_the_clip_is_fetched_by_the_next(server, tmp_path, home, clip):
+    ready(server, clip)
+    gate = Gate(clip)
+    server.on("GET", "/task-1.mp4", gate)
+    first = start(server.base_url, tmp_path, home)
+    assert gate.arrived.wait(30)
+    first.kill()
+    first.communicate()
+    gate.let.set()
+    ready(server, clip)
+    (again,) = run(server.base_url, tmp_path, home)
+    assert server.count("POST") == 1
+    assert Path(again["path"]).read_bytes() == clip
+
+
+def test_a_double_click_in_one_process_is_paid_once_where_the_cell_is_executed_anew(kernel, server, clip):
+    ready(server, clip)
+    server.on("GET", "/tasks/task-1", RUNNING)
+    code = (
+        f"import wan_notebook as wan\njob = wan.submit(prompt='A cat.', image='images/chelsea.png', duration=2, "
+        f"audio=False, base_url={server.base_url!r}, api_key={KEY!r})"
+    )
+    first = kernel.run(code)
+    kernel.until(lambda: first.record["task_status"] == "RUNNING", 30)
+    second = kernel.run(code)
+    kernel.until(lambda: second.record["task_status"] == "RUNNING", 30)
+    ready(server, clip)
+    kernel.until(lambda: second.record["state"] == first.record["state"] == "downloaded", 30)
+    assert server.count("POST") == 1
+    assert second.record["from_run"] == first.record["run_id"]
+    assert second.record["clip"]["sha256"] == first.record["clip"]["sha256"]
+    assert "0 spent" in second.bundles[0]["text/html"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_ledger_that_cannot_be_written_is_said_on_the_card_and_the_job_goes_on(server, tmp_path, clip):
+    ready(server, clip)
+    blocked = tmp_path / "home is a file"
+    blocked.write_text("not a folder")
+    first, second = run(server.base_url, tmp_path, blocked, count=2)
+    for made in (first, second):
+        assert made["state"] == "downloaded"
+        assert any("the ledger" in note and "this job goes on" in note for note in made["notes"])
+
+
+def test_a_ledger_that_is_opened_by_nobody_costs_a_script_nothing():
+    code = "import sys, wan_notebook as wan; print('sqlite3' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False"

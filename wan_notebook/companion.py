@@ -1,0 +1,166 @@
+"""An earlier run instead of a new payment: its saved clip, or the job that is still under way.
+
+The job under way may be another kernel's: it is followed through the ledger, and driven on from here when its process
+has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wan_notebook import pricing
+from wan_notebook.clips import bring
+from wan_notebook.endings import ended_without_clip
+from wan_notebook.errors import AmbiguousSubmitError, BudgetError, ServiceError, TransportError, WanError
+from wan_notebook.footage import probe_clip
+from wan_notebook.journal import known_task
+from wan_notebook.phrases import moment
+from wan_notebook.runs import OPEN
+from wan_notebook.tasks import JobState, TaskStatus, iso_utc
+
+if TYPE_CHECKING:
+    from wan_notebook.pursuit import Pursuit
+    from wan_notebook.runs import Run
+    from wan_notebook.tasks import Clip, Task
+
+__all__ = ["accompany"]
+
+LOOK_SECONDS = 0.3  # at the ledger, where another process writes down how it stands
+CHOICES = (
+    "It may be running and will then be billed. Run it with --force (force=True) to send it again all the same, "
+    "or forget that run (wan-notebook runs --forget {run_id}) once the console's task list shows no task of it."
+)
+
+
+async def accompany(life: Pursuit, run: Run) -> Clip | None:
+    """The clip of an earlier ``run`` of the same request; None where nothing was sent for it after all.
+
+    Raises
+    ------
+    WanError
+        It ended without a clip, its clip is gone, or nobody knows whether it was paid for.
+    """
+    before = life.picture()
+    life.tell(from_run=run.run_id, cost=before.cost and pricing.nothing(before.cost), simulated=bool(run.simulated))
+    life.journal.share(life.picture(), run)
+    first = run
+    while True:
+        if run.state == JobState.DOWNLOADED:
+            clip = await _saved(life, run)
+        elif run.state not in OPEN:
+            raise _ended(run)
+        elif life.journal.ledger.driven(run):
+            await _mirror(life, run, new=run is first)
+            run = life.journal.ledger.run(run.run_id) or replace(run, state=JobState.DETACHED)
+            continue
+        else:
+            clip = await _drive_on(life, run)
+        if clip is None:
+            life.tell(from_run=None, cost=before.cost, state=JobState.WAITING)
+        return clip
+
+
+async def _mirror(life: Pursuit, run: Run, *, new: bool) -> None:
+    """Show how another process's job stands, and wait a little."""
+    if new:
+        life.note(
+            f"the same request is under way since {moment(run.created_at)} ({run.run_id}): not sent again, 0 spent"
+        )
+    task, shown = known_task(run), life.picture()
+    state = JobState.SUBMITTING if task is None else JobState.FOLLOWING
+    state = JobState.DOWNLOADING if run.state == JobState.DOWNLOADING else state
+    if (task, state) != (shown.task, shown.state):
+        queued, ran = task.clocks() if task else (None, None)
+        life.tell(
+            simulated=bool(run.simulated),
+            task=task,
+            state=state,
+            queue_seconds=queued,
+            run_seconds=ran,
+            submitted_at=iso_utc(run.submitted_at or run.created_at),
+        )
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(life.look.wait(), LOOK_SECONDS)
+    if life.look.is_set() and task is not None:  # cancelled from here: the service knows before the other process does
+        life.look.clear()
+        with contextlib.suppress(TransportError, ServiceError):
+            found = task.then(await (await life.connect()).fetch(task.task_id))
+            if found.status is TaskStatus.CANCELED:
+                life.tell(task=found)
+                raise ended_without_clip(found)
+
+
+async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
+    """Go on where a process ended that will not."""
+    task = known_task(run)
+    if task is not None:
+        life.journal.adopt(run)
+        life.note(f"already paid as {run.run_id} of {moment(run.created_at)}: followed to its end, 0 spent")
+        return await life.pick_up(task)
+    if run.state == JobState.WAITING:
+        if life.journal.ledger.take_over(run.run_id):
+            life.journal.ledger.update(run.run_id, state=JobState.CANCELED.value)
+        return None
+    if life.journal.ledger.take_over(run.run_id):
+        life.journal.ledger.update(run.run_id, state=JobState.AMBIGUOUS.value)
+    raise AmbiguousSubmitError(
+        f"this request was sent on {moment(run.created_at)} ({run.run_id}), and its answer never came.",
+        hint=CHOICES.format(run_id=run.run_id),
+    )
+
+
+async def _saved(life: Pursuit, run: Run) -> Clip | None:
+    """The clip that was saved, where it still is what it was."""
+    task, path = known_task(run), Path(run.clip_path or "")
+    try:
+        clip = await asyncio.to_thread(probe_clip, path)
+    except WanError:
+        clip = None
+    if clip is None or clip.sha256 != run.clip_sha256:
+        return await _once_more(life, run, "is not there any more" if clip is None else "has changed")
+    near = await asyncio.to_thread(bring, path, life.outputs, life.picture().folder)
+    life.tell(task=task, queue_seconds=run.queue_seconds, run_seconds=run.run_seconds)
+    life.note(f"0 spent, from {run.run_id} of {moment(run.created_at)}")
+    return replace(clip, path=near)
+
+
+async def _once_more(life: Pursuit, run: Run, how: str) -> Clip | None:
+    """A clip whose file is gone: downloaded again while the service has it, but never paid again by itself."""
+    gone = f"the clip of {run.run_id} of {moment(run.created_at)} {how} ({Path(run.clip_path or '').name})"
+    task = known_task(run)
+    if task is not None:
+        found = await _asked(life, task)
+        if found is not None and found.status is TaskStatus.SUCCEEDED:
+            life.note(f"{gone}: downloaded again, 0 spent")
+            life.tell(task=found)
+            clip = await life.deliver(await life.connect(), found)
+            life.journal.ledger.update(run.run_id, clip_path=str(clip.path), clip_sha256=clip.sha256)
+            return clip
+    if run.simulated:
+        life.note(f"{gone}: made again; the simulator bills nothing")
+        life.journal.pass_over(run)
+        return None
+    raise BudgetError(
+        f"this request was paid for already, and {gone}.",
+        hint="Put the file back, or run it with --force (force=True) to make and pay for a new one. Nothing is billed.",
+    )
+
+
+async def _asked(life: Pursuit, task: Task) -> Task | None:
+    with contextlib.suppress(TransportError, ServiceError):
+        return task.then(await (await life.connect()).fetch(task.task_id))
+    return None
+
+
+def _ended(run: Run) -> WanError:
+    """How another run ended, for one that went along with it."""
+    task = known_task(run)
+    if task is not None and task.status.ended and task.status is not TaskStatus.SUCCEEDED:
+        return ended_without_clip(task)
+    record = json.loads(run.record or "{}")
+    return WanError(record.get("error") or f"{run.run_id} ended without a clip.", hint=record.get("hint") or "")

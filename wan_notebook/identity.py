@@ -1,0 +1,102 @@
+"""What makes two requests the same: the reuse key; pure.
+
+The key is made of the request as it takes effect (a seed that was not given is null), the digests of the media as they
+are sent, where it goes, and its ordinal: the how-manieth identical request it is in one execution of a cell, or in one
+process of a script. So a loop of four identical requests makes four clips, and finds the same four the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from wan_notebook.provenance import digest
+from wan_notebook.request import parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wan_notebook.media import SentMedia
+    from wan_notebook.request import I2VRequest
+
+__all__ = ["Turn", "Turns", "asked_key", "reuse_key"]
+
+VERSION = 1  # of the way keys are made
+BODY = ("model", "input", "parameters")  # how a medium travels or is prepared is no part of the request
+MAX_SCOPES = 1000
+
+
+def asked_key(request: I2VRequest, *, region: str, endpoint: str) -> str:
+    """The part of the key that is known before the media are read.
+
+    Examples
+    --------
+    >>> from wan_notebook.request import I2VRequest
+    >>> cat = I2VRequest(prompt="Up", image="https://example.com/cat.png")
+    >>> key = asked_key(cat, region="singapore", endpoint="")
+    >>> key == asked_key(cat.replace(duration=5), region="singapore", endpoint="")  # the default, said explicitly
+    True
+    >>> key == asked_key(cat.replace(seed=1), region="singapore", endpoint="")
+    False
+    """
+    values = request.effective()
+    asked = {
+        info.name: values[info.name]
+        for info in parameters()
+        if info.where in BODY and info.name not in request.media_facts and values[info.name] not in (None, "")
+    }
+    return digest({"version": VERSION, "request": asked, "region": region, "endpoint": endpoint})
+
+
+def reuse_key(asked: str, media: Mapping[str, SentMedia], ordinal: int) -> str:
+    """The whole key.
+
+    Parameters
+    ----------
+    asked : str
+        What :func:`asked_key` gave.
+    media : mapping of field name to SentMedia
+        As sent; a medium given by address counts by its address.
+    ordinal : int
+        From 1.
+    """
+    sent = {name: item.url if item.how == "url" else item.sha256 or item.url for name, item in media.items()}
+    return digest({"asked": asked, "media": sent, "ordinal": ordinal})
+
+
+class Turn:
+    """One request's place among those of its execution; they are counted in the order they were made in."""
+
+    def __init__(self, before: Turn | None, counted: Counter[str]) -> None:
+        self._before, self._counted = before, counted
+        self.over = asyncio.Event()
+
+    async def ordinal(self, key: str) -> int:
+        """How many requests with this ``key`` the same execution made up to this one."""
+        if self._before is not None:
+            await self._before.over.wait()
+            self._before = None
+        self._counted[key] += 1
+        self.pass_on()
+        return self._counted[key]
+
+    def pass_on(self) -> None:
+        """Let the next one be counted, also where this one came to nothing."""
+        self.over.set()
+
+
+class Turns:
+    """The turns of every execution of this process."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[str, tuple[Turn, Counter[str]]] = {}
+
+    def take(self, scope: str) -> Turn:
+        """The next turn in ``scope``: one execution of a cell, or a whole script."""
+        before, counted = self._scopes.pop(scope, (None, Counter()))
+        turn = Turn(before, counted)
+        self._scopes[scope] = (turn, counted)
+        while len(self._scopes) > MAX_SCOPES:
+            self._scopes.pop(next(iter(self._scopes)))
+        return turn

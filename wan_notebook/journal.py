@@ -1,0 +1,244 @@
+"""One run's page in the ledger: the claim before the POST, the task id right after it, and every state that follows.
+
+The claim raises what forbids to pay. Nothing else here ever raises: a paid task is followed whether or not its row can
+be written, and the card says so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.identity import reuse_key
+from wan_notebook.provenance import canonical_json
+from wan_notebook.runs import OPEN, Run
+from wan_notebook.tasks import JobState, Task, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wan_notebook.identity import Turn
+    from wan_notebook.ledger import Ledger
+    from wan_notebook.media import SentMedia
+    from wan_notebook.spending import Terms
+    from wan_notebook.tasks import Cost, JobUpdate
+
+__all__ = ["LOST_WITHOUT", "Journal", "known_task"]
+
+LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
+
+MINE = ("amount", "currency", "estimated", "sent_sha256", "seed")  # of a row, where another run's is written with it
+
+log = logging.getLogger("wan_notebook")
+
+
+class Journal:
+    """What one job writes into the ledger.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run : Run
+        What is known of the run before it begins.
+    terms : Terms
+    record : callable
+        The record of an update.
+    simulated : bool or None
+        Where the request goes; None for an address of this machine, before it has answered.
+
+    Attributes
+    ----------
+    turn : Turn
+        The run's place among the requests of its execution; given when it is started.
+    """
+
+    turn: Turn
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run: Run,
+        *,
+        terms: Terms,
+        record: Callable[[JobUpdate], dict[str, Any]],
+        simulated: bool | None,
+    ) -> None:
+        self.ledger, self.simulated = ledger, simulated
+        self._run, self._terms, self._record = run, terms, record
+        self._written = False
+        self._rev = -1
+        self._said: dict[str, Any] = {}
+        self._adopted: str | None = None
+        self._passed: set[str] = set()
+
+    @property
+    def trouble(self) -> str:
+        """What the person should know about the ledger; empty while all is well."""
+        return f"{self.ledger.trouble}: {LOST_WITHOUT}" if self.ledger.trouble else ""
+
+    def precheck(self, cost: Cost) -> None:
+        """Refuse at once what may not be paid, unless it may turn out to be paid for already.
+
+        Raises
+        ------
+        BudgetError
+        """
+        usable = (*OPEN, JobState.DOWNLOADED.value)
+        where = f"asked_key = ? AND from_run IS NULL AND state IN ({', '.join('?' * len(usable))})"
+        if self._terms.force or not self.ledger.runs(where, (self._run.asked_key, *usable), limit=1):
+            self._check(cost)
+
+    async def identify(self, media: Mapping[str, SentMedia]) -> None:
+        """Find out which request this is, now that the media are ready."""
+        asked = self._run.asked_key or ""
+        ordinal = await self.turn.ordinal(reuse_key(asked, media, 0))
+        self._run = replace(self._run, reuse_key=reuse_key(asked, media, ordinal), ordinal=ordinal)
+
+    def twin(self) -> Run | None:
+        """A run of the same request that could be used instead, if it were of the same kind, real or simulated."""
+        if self._terms.force:
+            return None
+        usable = (*OPEN, JobState.DOWNLOADED.value)
+        found = self.ledger.runs("reuse_key = ? AND from_run IS NULL", (self._run.reuse_key,))
+        return next((run for run in found if run.state in usable), None)
+
+    def claim(self, update: JobUpdate) -> Run | None:
+        """Write the intent to pay, or name the run to use instead.
+
+        Raises
+        ------
+        BudgetError
+            It may not be paid; nothing is written.
+        """
+        asked = self._record(replace(update, sent=None))["request"]["asked"]
+        columns = self._columns(update) | {"state": JobState.WAITING.value, "simulated": self.simulated}
+        run = replace(self._run, **columns, request=canonical_json(asked))
+
+        def judge(same: Sequence[Run]) -> Run | None:
+            found = self._choose(same, self.simulated)
+            if found is None and update.cost is not None:
+                self._check(update.cost)
+            return found
+
+        found = self.ledger.claim(run, judge)
+        self._written = found is None
+        return found
+
+    def pass_over(self, run: Run) -> None:
+        """Do not take ``run`` for this one's twin again: nothing can come of it."""
+        self._passed.add(run.run_id)
+
+    def share(self, update: JobUpdate, run: Run) -> None:
+        """Note that this run shows what another one paid for."""
+        columns = self._columns(update) | {"simulated": run.simulated}
+        self._safely(lambda: self.ledger.add(replace(self._run, **columns, from_run=run.run_id)))
+        self._written = True
+
+    def adopt(self, run: Run) -> bool:
+        """Drive a run whose process is gone; what becomes of it is written into both rows."""
+        adopted = bool(self._safely(lambda: self.ledger.take_over(run.run_id)))
+        self._adopted = run.run_id if adopted else self._adopted
+        return adopted
+
+    def sending(self) -> None:
+        """The POST goes out now: from here on nobody else may send it."""
+        self._safely(lambda: self.ledger.update(self._run.run_id, state="submitting"))
+
+    def accepted(self, task: Task, *, at: float, simulated: bool) -> None:
+        """The service has answered with a task: the first thing that happens then."""
+        ids = {"task_id": task.task_id, "request_id": task.request_id}
+        self._safely(
+            lambda: self.ledger.update(self._run.run_id, state="following", submitted_at=at, simulated=simulated, **ids)
+        )
+
+    def settle(self, cost: Cost) -> None:
+        """What an adopted run really cost."""
+        if self._adopted:
+            run_id = self._adopted
+            self._safely(lambda: self.ledger.update(run_id, **_money(cost)))
+
+    def observe(self, update: JobUpdate) -> None:
+        """Write a change down; told of each by the runner."""
+        if not self._written or update.rev == self._rev:
+            return
+        self._rev = update.rev
+        columns = self._columns(update)
+        said = {name: value for name, value in columns.items() if name not in ("rev", "record")}
+        if said == self._said:  # only a remark
+            return
+        self._said = said
+        self._safely(lambda: self.ledger.update(self._run.run_id, **columns))
+        if run_id := self._adopted:
+            theirs = {name: value for name, value in said.items() if name not in MINE}
+            self._safely(lambda: self.ledger.update(run_id, **theirs))
+
+    def _choose(self, same: Sequence[Run], simulated: bool | None) -> Run | None:
+        if self._terms.force:
+            return None
+        usable = (*OPEN, JobState.DOWNLOADED.value)
+        for run in same:
+            under_way = run.simulated is None and self.ledger.driven(run)
+            if run.state in usable and run.run_id not in self._passed and (under_way or run.simulated is simulated):
+                return run
+        return None
+
+    def _check(self, cost: Cost) -> None:
+        if not self._terms.limited:
+            return
+        kind = self.simulated
+        if kind is None:  # an address of this machine: what it was the last time
+            known = self.ledger.runs("endpoint = ? AND simulated IS NOT NULL", (self._run.endpoint,), limit=1)
+            kind = bool(known and known[0].simulated)
+        same, pair = "COALESCE(simulated, ?) = ?", (kind, kind)
+        self._terms.check(
+            cost,
+            in_session=lambda: self.ledger.spent(f"payer = ? AND {same}", (self.ledger.owner, *pair)),
+            in_project=lambda: self.ledger.spent(f"folder = ? AND {same}", (self._run.folder, *pair)),
+        )
+
+    def _columns(self, update: JobUpdate) -> dict[str, Any]:
+        task, clip, record = update.task, update.clip, self._record(update)
+        columns: dict[str, Any] = {
+            "state": update.state.value,
+            "rev": update.rev,
+            "endpoint": update.endpoint,
+            "seed": update.seed,
+            "sent_sha256": record["request"]["sent_sha256"],
+            "queue_seconds": update.queue_seconds,
+            "run_seconds": update.run_seconds,
+            "finished_at": update.now if update.finished_at else None,
+            "record": canonical_json(record),
+        }
+        if task is not None:
+            said = {name: value for name, value in asdict(task).items() if name != "video_url"}  # it is signed
+            columns |= {"task_id": task.task_id, "request_id": task.request_id, "task": canonical_json(said)}
+            columns["simulated"] = update.simulated
+        if clip is not None:
+            columns |= {"clip_path": str(clip.path), "clip_sha256": clip.sha256, "clip_bytes": clip.bytes}
+        return columns | (_money(update.cost) if update.cost else {})
+
+    def _safely(self, write: Callable[[], object]) -> object:
+        try:
+            return write()
+        except Exception:
+            log.exception("run %s could not be written into the ledger", self._run.run_id)
+            return None
+
+
+def known_task(run: Run) -> Task | None:
+    """The task of a row, as last heard of."""
+    if run.task is None:
+        return Task(run.task_id, "PENDING", request_id=run.request_id) if run.task_id else None
+    said = json.loads(run.task)
+    usage = said.pop("usage", None)
+    names = Task.__dataclass_fields__
+    kept = {name: value for name, value in said.items() if name in names}
+    known = {name: value for name, value in (usage or {}).items() if name in Usage.__dataclass_fields__}
+    return Task(**kept, usage=Usage(**known) if usage else None)
+
+
+def _money(cost: Cost) -> dict[str, Any]:
+    amount = None if cost.amount is None else f"{cost.amount.normalize():f}"
+    return {"amount": amount, "currency": cost.currency, "estimated": cost.estimated}

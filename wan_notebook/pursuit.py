@@ -1,0 +1,219 @@
+"""A paid task followed to its end, and its clip saved.
+
+It is never given up for a fault of the network: only the service's own word, or its silence beyond the 24 hours it
+keeps a task, ends one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wan_notebook import polling, pricing
+from wan_notebook.clips import reserve, settle
+from wan_notebook.endings import ended_without_clip, lost_sight
+from wan_notebook.errors import DownloadError, ServiceError, TransportError, WanError
+from wan_notebook.footage import probe_clip
+from wan_notebook.tasks import JobState, TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from wan_notebook.client import WanClient
+    from wan_notebook.journal import Journal
+    from wan_notebook.tasks import Clip, Cost, JobUpdate, Task, Usage
+
+__all__ = ["Plan", "Pursuit"]
+
+DOWNLOAD_TRIES = 5  # of what looks like an end: no space, no video, an address that says no
+TASK_LIFE_SECONDS = 24 * 3600  # API reference of 2026-05-22: task and clip are kept 24 h
+TROUBLE = "network trouble, the task is still yours"
+SAFE = "the clip is finished and safe at the service for 24 h; the download is tried again"
+TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job needs beyond its request.
+
+    Parameters
+    ----------
+    connect : callable
+        Gives the client, starting the simulator first where that is the region.
+    outputs : Path
+        The folder the clip and the inputs are kept in.
+    stem : str
+        The clip's file name without its ending.
+    upload_above : int
+        Bytes above which an image is uploaded rather than sent as base64.
+    price : callable
+        The real cost of what the service reports it used.
+    journal : Journal
+        The run's page in the ledger.
+    """
+
+    connect: Callable[[], Awaitable[WanClient]]
+    outputs: Path
+    stem: str
+    upload_above: int
+    price: Callable[[Usage | None], Cost]
+    journal: Journal
+
+
+class Pursuit:
+    """One job from its task on, and the few things others may do to it meanwhile.
+
+    Parameters
+    ----------
+    picture : callable
+        The job's latest JobUpdate.
+    tell : callable
+        ``tell(**changes)`` replaces it and informs the observers.
+
+    Attributes
+    ----------
+    look : asyncio.Event
+        Set where it is worth looking at once.
+    """
+
+    def __init__(self, plan: Plan, picture: Callable[[], JobUpdate], tell: Callable[..., None]) -> None:
+        self._plan, self.picture, self.tell = plan, picture, tell
+        self.journal, self.outputs = plan.journal, plan.outputs
+        self.look = asyncio.Event()
+        self._client: WanClient | None = None
+
+    async def connect(self) -> WanClient:
+        """The client, made when it is first needed."""
+        if self._client is None:
+            self._client = await self._plan.connect()
+            if self._client.public_address() != self.picture().endpoint:
+                self.tell(endpoint=self._client.public_address())
+        return self._client
+
+    async def cancel(self) -> bool:
+        """Cancel a submitted task if it is still PENDING; False (and a note on the card) where that is too late."""
+        task = self.picture().task
+        if task is None:
+            return False
+        try:
+            await (await self.connect()).cancel(task.task_id)
+        except ServiceError as error:
+            late = error.code == "UnsupportedOperation"
+            self.note(TOO_LATE if late else f"cancel was refused: {error.message}")
+            return False
+        except TransportError as error:
+            self.note(f"cancel may not have arrived: {error.message}")
+            return False
+        finally:
+            self.look.set()
+        return True
+
+    async def pick_up(self, task: Task) -> Clip:
+        """From a task that exists to its saved clip."""
+        if task.status.ended:
+            task = replace(task, task_status=TaskStatus.RUNNING)  # its address, if any, has to be asked for anew
+        client = await self.connect()
+        with contextlib.suppress(TransportError, ServiceError):
+            task = task.then(await client.fetch(task.task_id))
+        queued, ran = task.clocks()
+        self.tell(state=JobState.FOLLOWING, task=task, queue_seconds=queued, run_seconds=ran)
+        return await self.deliver(client, await self.follow(client, task))
+
+    async def follow(self, client: WanClient, task: Task) -> Task:
+        """Look at a task until the service says that it has ended."""
+        loop = asyncio.get_running_loop()
+        begun, polls, failures, retry_after = loop.time(), 0, 0, None
+        while not task.status.ended:
+            speed = client.simulator_speed or 1.0
+            elapsed = (loop.time() - begun) * speed
+            delay = polling.next_delay(
+                task.status,
+                polls=polls,
+                elapsed=elapsed,
+                failures=failures,
+                retry_after=retry_after,
+                speed=speed,
+                jitter=random.uniform(-1, 1),  # noqa: S311  spreads queries, no secret
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.look.wait(), delay)
+            self.look.clear()
+            try:
+                found = await client.fetch(task.task_id)
+            except (TransportError, ServiceError) as error:
+                failures += 1
+                retry_after = error.retry_after if isinstance(error, ServiceError) else None
+                self.note(f"{TROUBLE} ({error.message})", instead_of=TROUBLE)
+                if elapsed > TASK_LIFE_SECONDS:
+                    raise lost_sight(task) from None
+                continue
+            polls, failures = polls + 1, 0
+            self.unnote(TROUBLE)
+            found = task.then(found)
+            if found != task:
+                task = found
+                queued, ran = task.clocks()
+                self.tell(task=task, queue_seconds=queued, run_seconds=ran)
+        return task
+
+    async def deliver(self, client: WanClient, task: Task) -> Clip:
+        """The saved clip of a task that has ended."""
+        if task.status is not TaskStatus.SUCCEEDED:
+            raise ended_without_clip(task)
+        cost = self._plan.price(task.usage)
+        if self.picture().from_run:
+            self.journal.settle(cost)
+            cost = pricing.nothing(cost)
+        self.tell(state=JobState.DOWNLOADING, cost=cost)
+        loop = asyncio.get_running_loop()
+        begun, refused, tries = loop.time(), 0, 0
+        while True:
+            try:
+                return await self._download(client, task)
+            except DownloadError as error:
+                speed, tries = client.simulator_speed or 1.0, tries + 1
+                refused += not error.passing
+                if refused == DOWNLOAD_TRIES or (loop.time() - begun) * speed > TASK_LIFE_SECONDS:
+                    raise
+                if error.passing:
+                    self.note(f"{SAFE} ({error.message})", instead_of=SAFE)
+                await asyncio.sleep(max(min(2.0**tries, 60.0) / speed, polling.FLOOR_SECONDS))
+                with contextlib.suppress(TransportError, ServiceError):
+                    # the address may have run out: the task knows a fresh one for 24 h
+                    task = task.then(await client.fetch(task.task_id))
+
+    async def _download(self, client: WanClient, task: Task) -> Clip:
+        if task.video_url is None:
+            raise DownloadError("the service names no address for the clip.", url="", task_id=task.task_id)
+        try:
+            final, part = await asyncio.to_thread(reserve, self.outputs, self._plan.stem)
+        except WanError as error:
+            raise DownloadError(error.message, url=task.video_url, task_id=task.task_id) from None
+        try:
+            await client.download(task.video_url, part, task_id=task.task_id)
+            clip = await asyncio.to_thread(probe_clip, part)
+            await asyncio.to_thread(settle, part, final)
+        except (DownloadError, OSError, WanError) as error:
+            part.unlink(missing_ok=True)
+            if isinstance(error, DownloadError):
+                raise
+            reason = error.message if isinstance(error, WanError) else f"it cannot be saved ({error.strerror})."
+            raise DownloadError(reason, url=task.video_url, task_id=task.task_id) from None
+        self.unnote(SAFE)
+        return replace(clip, path=final)
+
+    def note(self, text: str, *, instead_of: str = "") -> None:
+        """Put a remark on the card, in place of those that begin with ``instead_of``."""
+        notes = tuple(n for n in self.picture().notes if n != text and not (instead_of and n.startswith(instead_of)))
+        if self.picture().notes != (*notes, text):
+            self.tell(notes=(*notes, text))
+
+    def unnote(self, beginning: str) -> None:
+        """Take remarks off the card again."""
+        notes = tuple(note for note in self.picture().notes if not note.startswith(beginning))
+        if notes != self.picture().notes:
+            self.tell(notes=notes)
