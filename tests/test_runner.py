@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -346,8 +347,9 @@ def test_neither_query_nor_password_of_an_audio_address_is_recorded(server, tmp_
 
 
 def test_a_download_is_tried_again_for_as_long_as_the_network_is_the_trouble(server, tmp_path, clip):
-    server.on("POST", SUBMIT, Answer(body=PENDING, headers=FAST))
-    server.on("GET", "/tasks/task-1", succeeded(server))
+    fast = {"X-Wan-Simulator": "speed=10000"}  # at ten times this the 24 h of a task are over in 0.9 s
+    server.on("POST", SUBMIT, Answer(body=PENDING, headers=fast))
+    server.on("GET", "/tasks/task-1", replace(succeeded(server), headers=fast))
     server.on("GET", "/clip.mp4", *[Answer(drop=True)] * 5, *[Answer(503)] * 3, Answer(body=clip))
     job = submit(server, tmp_path)
     assert job.result(60).path.read_bytes() == clip
