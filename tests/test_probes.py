@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -227,3 +228,14 @@ def test_a_key_is_never_sent_over_plain_http_to_another_machine():
 
     (probe,) = asyncio.run(ask())
     assert probe.said == "not asked: it is not https"
+
+
+@pytest.mark.full
+def test_a_host_that_never_answers_is_not_waited_for():
+    async def ask(base_url):
+        async with open_http("test") as http:
+            return await knock([host("x", base_url)], http=http, key=BEIJING_KEY, workspace=None)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (probe,) = asyncio.run(ask(f"http://127.0.0.1:{silent.getsockname()[1]}/api/v1"))
+    assert (probe.verdict, probe.said) == ("unreachable", "no answer within 4 s")
