@@ -19,6 +19,7 @@ from wan_notebook.hosts import Host, address_of, owner
 from wan_notebook.probes import Guide, Probe, knock, right_place
 from wan_notebook.session import Session
 from wan_notebook.simulator import Simulator
+from wan_notebook.spending import Terms
 
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 BEIJING_KEY = "sk-region-beijing-0123456789abcdef"
@@ -87,7 +88,8 @@ def test_the_card_of_a_refused_job_names_the_right_region(places, tmp_path):
     hall = Session(regions=moved(places))
     request = wan.I2VRequest(prompt="A cat.", image=PHOTO, duration=2, audio=False)
     try:
-        job = hall.submit(request, settings(BEIJING_KEY), folder=tmp_path, outputs=tmp_path / "clips")
+        where = {"folder": tmp_path, "outputs": tmp_path / "clips"}
+        job = hall.submit(request, settings(BEIJING_KEY), **where, terms=Terms(), scope="one test")
         assert isinstance(job.exception(30), wan.AuthenticationError)
         card = job._repr_mimebundle_()
     finally:
