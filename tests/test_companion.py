@@ -91,19 +91,6 @@ def test_identical_requests_of_one_script_are_as_many_clips_and_the_same_ones_ne
         assert other[0]["from_run"] is None
 
 
-def test_what_does_not_change_the_clip_does_not_change_the_request(tmp_path, home):
-    copy = tmp_path / "the same picture.png"
-    copy.write_bytes(PHOTO.read_bytes())
-    with Simulator(speed=500, render="shape") as sim:
-        (first,) = run(sim.base_url, tmp_path, home)
-        for same in ({"image": str(copy)}, {"resolution": "720P"}, {"name": "puss"}, {"watermark": False}):
-            (again,) = run(sim.base_url, tmp_path, home, **same)
-            assert again["from_run"] == first["run"], same
-        for other in ({"seed": 7}, {"prompt": "A dog."}, {"image": str(PHOTO.with_name("rocket.jpg"))}):
-            (again,) = run(sim.base_url, tmp_path, home, **other)
-            assert again["from_run"] is None, other
-
-
 def test_a_clip_kept_for_another_notebook_is_put_beside_this_one_too(server, tmp_path, home, clip):
     ready(server, clip)
     (first,) = run(server.base_url, tmp_path, home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -98,6 +99,35 @@ def doctor(region: str | None, as_json: bool) -> None:
     report = examine(region=region, outputs=arguments.outputs(None), front_end="terminal")
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else str(report))
     sys.exit(0 if report.ok else 1)
+
+
+@cli.command()
+@click.option("--state", help="Only these: downloaded, following, ambiguous, failed, ...")
+@click.option("--model", help="Only of this model.")
+@click.option("--notebook", help="Only of this notebook, or of the notebooks in this folder and below.")
+@click.option("--since", help="Only begun since this date or time, e.g. 2026-11-24.")
+@click.option("--simulated/--real", default=None, help="Only simulated, or only real ones.")
+@click.option("--open", "unfinished", is_flag=True, help="Only those whose clip may still come.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with request and record.")
+@click.option("--forget", multiple=True, metavar="RUN", help="Forget this run (may be repeated); deletes no clip.")
+@click.option("--yes", is_flag=True, help="Forget also a run whose paid clip is not saved yet.")
+def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filters: Any) -> None:
+    """List the runs in the ledger, newest first; or forget some."""
+    import json
+
+    from wan_notebook import bookkeeping
+    from wan_notebook.config import home
+    from wan_notebook.ledger import Ledger
+
+    ledger = Ledger(home())
+    if forget:
+        click.echo(bookkeeping.forget(ledger, forget, yes=yes))
+        return
+    found = bookkeeping.runs(ledger, limit=limit, **filters)
+    click.echo(json.dumps(found.data, indent=2, ensure_ascii=False) if as_json else str(found))
+    if ledger.trouble:
+        raise click.ClickException(ledger.trouble)
 
 
 def main() -> None:

@@ -153,7 +153,32 @@ def wan_doctor(line: str = "") -> None:
     display(report)
 
 
-LINES = (wan_form, wan_errors, wan_doctor)
+def wan_jobs(line: str = "") -> None:
+    """``%wan_jobs [--all] [--limit N]``: the runs of this user that are not finished, in whichever notebook."""
+    _show_books("jobs", line)
+
+
+def wan_costs(line: str = "") -> None:
+    """``%wan_costs [--by day|model|notebook] [--since DATE]``: what was spent; simulated runs apart."""
+    _show_books("spent", line)
+
+
+def wan_cache(line: str = "") -> None:
+    """``%wan_cache [--prune DAYS] [--gone]``: the saved clips that are shown again; forgets runs, deletes no clip."""
+    _show_books("cached", line)
+
+
+def _show_books(what: str, line: str) -> None:
+    from IPython.display import display
+
+    from wan_notebook import bookkeeping
+    from wan_notebook.session import session
+
+    found = getattr(bookkeeping, what)(session().ledger, line)
+    sys.stdout.write(f"{found}\n") if isinstance(found, str) else display(found)
+
+
+LINES = (wan_form, wan_errors, wan_doctor, wan_jobs, wan_costs, wan_cache)
 
 
 def _body_for_empty_cells(lines: list[str]) -> list[str]:

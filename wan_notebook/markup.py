@@ -31,6 +31,7 @@ __all__ = [
     "bullets",
     "card",
     "code",
+    "columns",
     "data_uri",
     "fact",
     "facts",
@@ -168,3 +169,12 @@ def table(rows: Iterable[tuple[str, object, str]]) -> Html:
         for name, value, remark in rows
     ]
     return tag("table", tag("tbody", *lines), style="border-collapse:collapse;margin:0;table-layout:auto")
+
+
+def columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    """Rows of values below their headings."""
+    cell = "text-align:left;vertical-align:top;padding:2px 14px 2px 6px"
+    head = tag("tr", *(tag("th", heading, style=cell) for heading in headings))
+    lines = [tag("tr", *(tag("td", tag("bdi", value), style=cell) for value in row)) for row in rows]
+    look = "border-collapse:collapse;margin:0;table-layout:auto"
+    return tag("table", tag("thead", head), tag("tbody", *lines), style=look)
