@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 __all__ = [
+    "expires",
     "extension",
     "is_address",
     "is_loopback",
@@ -113,6 +114,19 @@ def extension(url: str) -> str:
     last = urlsplit(url).path.rpartition("/")[2]
     found = re.search(r"\.[A-Za-z0-9]{1,5}$", last)
     return found[0].lower() if found else ""
+
+
+def expires(url: str) -> float | None:
+    """When a signed address runs out, in seconds since the epoch, where it says so.
+
+    >>> expires("https://example.com/a.mp4?Expires=1790000000&Signature=x"), expires("https://example.com/a.mp4")
+    (1790000000.0, None)
+    """
+    try:
+        signed = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
+    except ValueError:
+        return None
+    return float(signed) if re.fullmatch(r"[0-9]{1,11}", signed, re.ASCII) else None
 
 
 def public_url(url: str) -> str:

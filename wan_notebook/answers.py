@@ -66,8 +66,14 @@ def number(value: object, most: float = 1e9) -> float | None:
 
 
 def text(value: object, most: int = 8000) -> str | None:
-    """A text that says something, at most ``most`` characters of it."""
-    return redacted(value)[:most] if isinstance(value, str) and value else None
+    r"""A text that says something, at most ``most`` characters of it, and such as can be written down.
+
+    >>> text("\ud83d!"), text(7), text("")
+    ('?!', None, None)
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    return redacted(value[: 2 * most].encode(errors="replace").decode())[:most]
 
 
 def address(value: object) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -16,7 +16,7 @@ import httpx
 
 from wan_notebook.addresses import without_workspace
 from wan_notebook.answers import json_object, seconds, task_id_checked
-from wan_notebook.downloads import STALL_SECONDS, download
+from wan_notebook.downloads import STALL_SECONDS, bounded, download
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     AuthenticationError,
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
     from wan_notebook.tasks import Task
 
-__all__ = ["WanClient", "open_http"]
+__all__ = ["TRANSFERS", "WanClient", "open_http"]
 
+TRANSFERS = 8  # uploads and downloads at once
 CONNECT_SECONDS, SUBMIT_SECONDS, QUERY_SECONDS = 5.0, 120.0, 10.0
 KEEPALIVE_SECONDS = 180.0  # longer than any poll interval, or each query would shake hands anew
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
 OK = 200
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 UNDECIDED, OVERLOADED = frozenset({408, 499}), 503  # time-outs of a gateway: the task may have been accepted
@@ -68,7 +68,7 @@ def open_http(user_agent: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             headers={"User-Agent": user_agent},
             timeout=httpx.Timeout(QUERY_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS),
             follow_redirects=False,
             mounts=direct,
         )
@@ -99,6 +99,9 @@ class WanClient:
     advise : callable, optional
         Awaited with the error when the key is refused: it may know where the key belongs.
 
+    transfers : asyncio.Semaphore
+        Lets a few uploads and downloads through at once, so that no query waits behind them.
+
     Attributes
     ----------
     simulator_speed : float or None
@@ -112,6 +115,7 @@ class WanClient:
     workspace: str | None = None
     advise: Callable[[AuthenticationError], Awaitable[None]] | None = None
     simulator_speed: float | None = None
+    transfers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRANSFERS))
 
     def public_address(self) -> str:
         """The base URL as it may be recorded: without the workspace."""
@@ -137,7 +141,7 @@ class WanClient:
         }
         if needs_resolving(body["input"]):
             headers["X-DashScope-OssResourceResolve"] = "enable"
-        timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS)
+        timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS, pool=QUERY_SECONDS)
         try:
             async with asyncio.timeout(SUBMIT_SECONDS):
                 status, answer_headers, data = await self._call(
@@ -161,7 +165,10 @@ class WanClient:
 
     async def fetch(self, task_id: str) -> Task:
         """The task as the service sees it now."""
-        return decode_task(json_object(await self._asked("GET", f"/tasks/{quote(task_id_checked(task_id))}")))
+        task = decode_task(json_object(await self._asked("GET", f"/tasks/{quote(task_id_checked(task_id))}")))
+        if task.task_id != task_id:
+            raise TransportError("the answer is about another task.")
+        return task
 
     async def cancel(self, task_id: str) -> None:
         """Cancel a PENDING task.
@@ -180,22 +187,28 @@ class WanClient:
         if not self._trusted(host):
             raise TransportError("the upload policy names an address that is not https.", hint=NOT_SUBMITTED)
         try:
-            answer = await self.http.post(
-                host,
-                data=fields,
-                # httpx puts files behind the fields, as the store wants
-                files={"file": (name, item.data or b"", item.mime)},
-                timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS),
-            )
-        except httpx.HTTPError as error:
+            async with (
+                self.transfers,
+                self.http.stream(
+                    "POST",
+                    host,
+                    data=fields,
+                    # httpx puts files behind the fields, as the store wants
+                    files={"file": (name, item.data or b"", item.mime)},
+                    timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS),
+                ) as answer,
+            ):
+                said = await bounded(answer)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransportError(f"the upload broke off ({type(error).__name__}).", hint=NOT_SUBMITTED) from None
         if answer.status_code != OK:
-            raise refused(answer.status_code, *decode_store_error(answer.content), submitting=True)
+            raise refused(answer.status_code, *decode_store_error(said), submitting=True)
         return f"oss://{fields['key']}"
 
     async def download(self, url: str, part: Path, *, task_id: str) -> tuple[int, str]:
         """The finished clip, by :func:`wan_notebook.downloads.download`; returns (bytes, sha256)."""
-        return await download(self.http, url, part, task_id=task_id, trusted=self._trusted)
+        async with self.transfers:
+            return await download(self.http, url, part, task_id=task_id, trusted=self._trusted)
 
     async def knock(self) -> tuple[int, Mapping[str, str], bytes]:
         """Ask for the shortest list of tasks, which costs nothing; the bare answer, whatever it is.
@@ -237,11 +250,7 @@ class WanClient:
             sent["X-DashScope-WorkSpace"] = self.workspace
         options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         async with self.http.stream(method, self.base_url + path, headers=sent, content=content, **options) as answer:
-            data = bytearray()
-            async for piece in answer.aiter_bytes():
-                data += piece
-                if len(data) > MAX_ANSWER_BYTES:
-                    raise httpx.RemoteProtocolError("the answer does not end", request=answer.request)
+            data = await bounded(answer)
             if self.loopback and (found := SIMULATOR_HEADER.fullmatch(answer.headers.get("x-wan-simulator", ""))):
                 self.simulator_speed = max(float(found[1]), 1e-3)
             # A service that repeats the key in its answer must not bring it into records and messages.
@@ -255,6 +264,8 @@ class WanClient:
         try:
             parts = urlsplit(url)
         except ValueError:
+            return False
+        if parts.username is not None:  # httpx would make an Authorization header of it
             return False
         if parts.scheme == "https" and parts.hostname:
             return True

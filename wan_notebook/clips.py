@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.media import EXTENSIONS
+from wan_notebook.wording import shown
 
 if TYPE_CHECKING:
     from wan_notebook.media import SentMedia
 
 __all__ = ["bring", "check_folder", "keep_input", "reserve", "settle", "stem_for"]
+
+PROBE_BYTES = 64 * 1024
 
 
 def stem_for(name: str | None, created_at: str) -> str:
@@ -42,14 +45,14 @@ def reserve(folder: Path, stem: str) -> tuple[Path, Path]:
         for number in range(1, 10_000):
             final = folder / (f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4")
             part = final.with_suffix(".mp4.part")
-            if final.exists():
+            if os.path.lexists(final):  # a link that leads nowhere has the name, too
                 continue
             try:
                 part.open("xb").close()
             except FileExistsError:
                 continue
             return final, part
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_write(folder, error) from None
     raise ConfigurationError(f"{folder.name} holds 10,000 clips of this name.", hint="Choose another --output-dir.")
 
@@ -65,9 +68,11 @@ def check_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".{secrets.token_hex(8)}.part"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
+        try:
+            probe.write_bytes(bytes(PROBE_BYTES))  # an empty file fits on a full disk
+        finally:
+            probe.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
         raise cannot_write(folder, error) from None
 
 
@@ -77,8 +82,9 @@ def settle(part: Path, final: Path) -> None:
         os.link(part, final)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links
-        part.rename(final)
+    except OSError:  # a file system without hard links: take the name first, then put the clip in its place
+        final.open("xb").close()
+        part.replace(final)
     else:
         part.unlink()
 
@@ -118,18 +124,24 @@ def keep_input(folder: Path, item: SentMedia) -> Path | None:
     path = inputs / f"{item.sha256}.{EXTENSIONS.get(item.mime, 'bin')}"
     try:
         inputs.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        if not inputs.resolve().is_relative_to(folder.resolve()):
+            raise ConfigurationError(
+                f"{folder.name}/inputs is a link that leads out of the folder.",
+                hint="Remove the link. Nothing was sent and nothing is billed.",
+            )
+        if path.is_symlink() or not path.is_file() or path.read_bytes() != item.data:
             part = inputs / f".{secrets.token_hex(8)}.part"
             part.write_bytes(item.data)
             part.replace(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_write(folder, error) from None
     return path
 
 
-def cannot_write(folder: Path, error: OSError) -> ConfigurationError:
+def cannot_write(folder: Path, error: OSError | ValueError) -> ConfigurationError:
     """The error for a folder that cannot be used."""
+    reason = getattr(error, "strerror", None) or type(error).__name__
     return ConfigurationError(
-        f"the folder {folder.name} cannot be written ({error.strerror or type(error).__name__}).",
+        f"the folder {shown(folder.name)} cannot be written ({reason}).",
         hint="Give another one with --output-dir, or free some space. Nothing was sent and nothing is billed.",
     )

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -21,20 +22,33 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-__all__ = ["STALL_SECONDS", "download", "fetch_picture"]
+__all__ = ["STALL_SECONDS", "bounded", "download", "fetch_picture"]
 
 CONNECT_SECONDS, STALL_SECONDS, PICTURE_SECONDS = 5.0, 60.0, 60.0
+PROGRESS_BYTES = 16 * 1024  # in every STALL_SECONDS at least; however long the whole takes
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_CLIP_BYTES, MAX_REDIRECTS = 1024 * 1024 * 1024, 5
 OK, REDIRECTS = 200, range(300, 400)
 NOT_PINNED = "Nothing was sent and nothing is billed. Without pin the service fetches the address by itself."
 
 
 async def download(
-    http: httpx.AsyncClient, url: str, part: Path, *, task_id: str, trusted: Callable[[str], bool]
+    http: httpx.AsyncClient,
+    url: str,
+    part: Path,
+    *,
+    task_id: str,
+    trusted: Callable[[str], bool],
+    stall_seconds: float = STALL_SECONDS,
 ) -> tuple[int, str]:
     """Stream the finished clip into the file ``part``; returns (bytes, sha256).
 
     Redirects are followed to trusted addresses only.
+
+    Parameters
+    ----------
+    stall_seconds : float
+        How long nothing, or next to nothing, may come before the try ends. The whole may take any time.
 
     Raises
     ------
@@ -45,8 +59,8 @@ async def download(
     def failed(reason: str, *, passing: bool = False) -> DownloadError:
         return DownloadError(reason, url=url, task_id=task_id, passing=passing)
 
-    async with _opened(http, url, "clip", trusted, failed) as answer:
-        return await _saved(answer, part, failed)
+    async with _opened(http, url, "clip", trusted, failed, stall_seconds=stall_seconds) as answer:
+        return await _saved(answer, part, failed, stall_seconds)
 
 
 async def fetch_picture(http: httpx.AsyncClient, url: str, *, most: int) -> bytes:
@@ -86,6 +100,22 @@ async def fetch_picture(http: httpx.AsyncClient, url: str, *, most: int) -> byte
     return bytes(data)
 
 
+async def bounded(answer: httpx.Response) -> bytes:
+    """The body of an answer in JSON, which is never long.
+
+    Raises
+    ------
+    httpx.RemoteProtocolError
+        It does not end.
+    """
+    data = bytearray()
+    async for piece in answer.aiter_bytes():
+        data += piece
+        if len(data) > MAX_ANSWER_BYTES:
+            raise httpx.RemoteProtocolError("the answer does not end", request=answer.request)
+    return bytes(data)
+
+
 @contextlib.asynccontextmanager
 async def _opened(
     http: httpx.AsyncClient,
@@ -93,16 +123,17 @@ async def _opened(
     what: str,
     trusted: Callable[[str], bool],
     failed: Callable[..., WanError],
+    *,
+    stall_seconds: float = STALL_SECONDS,
 ) -> AsyncIterator[httpx.Response]:
     """The answer with the file itself, after redirects."""
-    address = url
+    address, patience = url, httpx.Timeout(stall_seconds, connect=CONNECT_SECONDS)
     try:
         for _ in range(MAX_REDIRECTS):
             if not trusted(address):
                 raise failed(f"the {what}'s address is not https.")
-            async with http.stream(
-                "GET", address, timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS)
-            ) as answer:
+            # as it lies there: only then its length can be checked
+            async with http.stream("GET", address, headers={"Accept-Encoding": "identity"}, timeout=patience) as answer:
                 if answer.status_code in REDIRECTS and "location" in answer.headers:
                     address = urljoin(address, answer.headers["location"])
                     continue
@@ -112,25 +143,35 @@ async def _opened(
                 yield answer
                 return
         raise failed(f"the {what}'s address redirects in a circle.")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except httpx.HTTPError as error:
         raise failed(f"the download broke off ({type(error).__name__}).", passing=True) from None
+    except (httpx.InvalidURL, ValueError):  # what urlsplit lets through, httpx may not
+        raise failed(f"the {what}'s address is no valid one.") from None
 
 
-async def _saved(answer: httpx.Response, part: Path, failed: Callable[[str], DownloadError]) -> tuple[int, str]:
+async def _saved(
+    answer: httpx.Response, part: Path, failed: Callable[..., DownloadError], stall_seconds: float
+) -> tuple[int, str]:
     expected = answer.headers.get("content-length", "")
     count, summed = 0, hashlib.sha256()
+    seen, since = 0, time.monotonic()
     try:
         with part.open("wb") as file:
             async for piece in answer.aiter_bytes():
                 count += len(piece)
                 if count > MAX_CLIP_BYTES:
                     raise failed("the clip is larger than 1 GiB, which no clip of this service is.")
+                if (now := time.monotonic()) - since > stall_seconds:
+                    if count - seen < PROGRESS_BYTES:
+                        raise failed("the download hardly moves.", passing=True)
+                    seen, since = count, now
                 summed.update(piece)
                 file.write(piece)
             file.flush()
-            os.fsync(file.fileno())
+            await asyncio.to_thread(os.fsync, file.fileno())
     except OSError as error:
         raise failed(f"the clip cannot be saved ({error.strerror or type(error).__name__}).") from None
-    if "content-encoding" not in answer.headers and expected.isdigit() and int(expected) != count:
-        raise failed(f"only {count} of {expected} bytes of the clip came.")
+    whole = expected.isascii() and expected.isdigit() and "content-encoding" not in answer.headers
+    if whole and int(expected) != count:
+        raise failed(f"only {count} of {expected} bytes of the clip came.", passing=True)
     return count, summed.hexdigest()

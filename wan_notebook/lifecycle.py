@@ -10,32 +10,35 @@ import contextlib
 import random
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wan_notebook import polling
 from wan_notebook.clips import check_folder, keep_input
 from wan_notebook.companion import accompany
-from wan_notebook.errors import ServiceError, TransportError
+from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError
 from wan_notebook.preparation import prepare
-from wan_notebook.pursuit import Pursuit
+from wan_notebook.pursuit import Pursuit, may_mend_itself
 from wan_notebook.tasks import JobState, iso_utc
 from wan_notebook.wire import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from wan_notebook.client import WanClient
     from wan_notebook.media import SentMedia
+    from wan_notebook.pursuit import Refusal
     from wan_notebook.request import I2VRequest
     from wan_notebook.runs import Run
     from wan_notebook.tasks import Clip, Task
 
 __all__ = ["Life"]
 
-SUBMIT_TRIES = 12  # answered "too many requests": each try waits longer, about ten minutes in all
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 900.0  # of waiting between tries, before anything is sent
 MAX_WAIT_SECONDS = 600.0
-ASKED_TO_WAIT = "the service asks to wait (too many requests at once); nothing is billed yet"
+NOT_YET = "nothing is sent yet and nothing is billed"
 
 
 class Life(Pursuit):
@@ -64,7 +67,7 @@ class Life(Pursuit):
         client = await self.connect()
         for name, item in media.items():
             if item.how == "oss" and item.url is None:
-                media[name] = replace(item, url=await client.upload(item, self.picture().request.model))
+                media[name] = await self._upload(client, item, self.picture().request.model)
         task = await self._submit(client, media)
         # the bytes are on disk and on their way; nobody needs them here
         self.tell(media=tuple(replace(item, data=None) for item in media.values()))
@@ -100,27 +103,49 @@ class Life(Pursuit):
             self.note(journal.trouble)
         return earlier
 
+    async def _upload(self, client: WanClient, item: SentMedia, model: str) -> SentMedia:
+        url = await self._patiently(client, lambda: client.upload(item, model), may_mend_itself)
+        return replace(item, url=url)
+
     async def _submit(self, client: WanClient, media: Mapping[str, SentMedia]) -> Task:
         update = self.picture()
         body, sent = encode(update.request, seed=update.seed, media=media)
         self.tell(state=JobState.SUBMITTING, sent=sent)
-        for attempt in range(SUBMIT_TRIES):
+
+        def send() -> Awaitable[Task]:
             self.journal.sending()
+            return client.submit(body)
+
+        task = await self._patiently(client, send, _made_no_task)
+        simulated, now = client.simulator_speed is not None, time.time()
+        self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
+        self.unnote(NOT_YET)
+        self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
+        return task
+
+    async def _patiently(
+        self, client: WanClient, call: Callable[[], Awaitable[T]], again: Callable[[Refusal], bool]
+    ) -> T:
+        """What ``call`` gives, repeated while ``again`` says that this costs nothing, for a quarter of an hour."""
+        state, waited, tries = self.picture().state, 0.0, 0
+        while True:
             try:
-                task = await client.submit(body)
-            except ServiceError as error:
-                if not error.asks_to_wait or attempt == SUBMIT_TRIES - 1:
+                return await call()
+            except (TransportError, ServiceError) as error:
+                if waited > PATIENCE_SECONDS or not again(error):
                     raise
-                wait = min(2.0 * 2**attempt, 90.0) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
-                wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS)) / (client.simulator_speed or 1.0)
-                self.note(f"{ASKED_TO_WAIT}; tried again in {wait:.0f} s", instead_of=ASKED_TO_WAIT)
+                wait = min(2.0 * 2**tries, 90.0) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
+                if isinstance(error, ServiceError):
+                    wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS))
+                waited, tries, pause = waited + wait, tries + 1, wait / (client.simulator_speed or 1.0)
+                self.note(f"{NOT_YET} ({error.message}); tried again in {pause:.0f} s", instead_of=NOT_YET)
+            if state is not JobState.WAITING:
                 self.tell(state=JobState.WAITING)
-                await asyncio.sleep(max(wait, polling.FLOOR_SECONDS))
-                self.tell(state=JobState.SUBMITTING)
-            else:
-                simulated, now = client.simulator_speed is not None, time.time()
-                self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
-                self.unnote(ASKED_TO_WAIT)
-                self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
-                return task
-        raise AssertionError("the last attempt returns or raises")
+            await asyncio.sleep(max(pause, polling.FLOOR_SECONDS))
+            if state is not JobState.WAITING:
+                self.tell(state=state)
+
+
+def _made_no_task(error: Refusal) -> bool:
+    """Whether a submit that met ``error`` made no task for certain: it never left, or the answer asks to wait."""
+    return error.asks_to_wait if isinstance(error, ServiceError) else not isinstance(error, AmbiguousSubmitError)

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wan_notebook import polling, pricing
-from wan_notebook.clips import reserve, settle
+from wan_notebook.delivery import KEPT_SECONDS, SAFE, deliver
 from wan_notebook.endings import ended_without_clip, lost_sight
-from wan_notebook.errors import DownloadError, ServiceError, TransportError, WanError
-from wan_notebook.footage import probe_clip
+from wan_notebook.errors import ServiceError, TransportError
 from wan_notebook.tasks import JobState, TaskStatus
 
 if TYPE_CHECKING:
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
     from wan_notebook.journal import Journal
     from wan_notebook.tasks import Clip, Cost, JobUpdate, Task, Usage
 
-__all__ = ["Plan", "Pursuit"]
+__all__ = ["Plan", "Pursuit", "Refusal", "may_mend_itself"]
 
-DOWNLOAD_TRIES = 5  # of what looks like an end: no space, no video, an address that says no
-TASK_LIFE_SECONDS = 24 * 3600  # API reference of 2026-05-22: task and clip are kept 24 h
+Refusal = TransportError | ServiceError
+
 TROUBLE = "network trouble, the task is still yours"
-SAFE = "the clip is finished and safe at the service for 24 h; the download is tried again"
+NO_WORD = "the service gives no word of the task, which is still yours"
 TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
 
 
@@ -147,12 +146,15 @@ class Pursuit:
             except (TransportError, ServiceError) as error:
                 failures += 1
                 retry_after = error.retry_after if isinstance(error, ServiceError) else None
-                self.note(f"{TROUBLE} ({error.message})", instead_of=TROUBLE)
-                if elapsed > TASK_LIFE_SECONDS:
+                trouble, other = (TROUBLE, NO_WORD) if may_mend_itself(error) else (NO_WORD, TROUBLE)
+                self.unnote(other)
+                self.note(f"{trouble} ({error.message})", instead_of=trouble)
+                if elapsed > KEPT_SECONDS:
                     raise lost_sight(task) from None
                 continue
             polls, failures = polls + 1, 0
             self.unnote(TROUBLE)
+            self.unnote(NO_WORD)
             found = task.then(found)
             if found != task:
                 task = found
@@ -164,47 +166,25 @@ class Pursuit:
         """The saved clip of a task that has ended."""
         if task.status is not TaskStatus.SUCCEEDED:
             raise ended_without_clip(task)
-        cost = self._plan.price(task.usage)
-        if self.picture().from_run:
-            self.journal.settle(cost)
-            cost = pricing.nothing(cost)
-        self.tell(state=JobState.DOWNLOADING, cost=cost)
-        loop = asyncio.get_running_loop()
-        begun, refused, tries = loop.time(), 0, 0
-        while True:
-            try:
-                return await self._download(client, task)
-            except DownloadError as error:
-                speed, tries = client.simulator_speed or 1.0, tries + 1
-                refused += not error.passing
-                if refused == DOWNLOAD_TRIES or (loop.time() - begun) * speed > TASK_LIFE_SECONDS:
-                    raise
-                if error.passing:
-                    self.note(f"{SAFE} ({error.message})", instead_of=SAFE)
-                await asyncio.sleep(max(min(2.0**tries, 60.0) / speed, polling.FLOOR_SECONDS))
-                with contextlib.suppress(TransportError, ServiceError):
-                    # the address may have run out: the task knows a fresh one for 24 h
-                    task = task.then(await client.fetch(task.task_id))
-
-    async def _download(self, client: WanClient, task: Task) -> Clip:
-        if task.video_url is None:
-            raise DownloadError("the service names no address for the clip.", url="", task_id=task.task_id)
-        try:
-            final, part = await asyncio.to_thread(reserve, self.outputs, self._plan.stem)
-        except WanError as error:
-            raise DownloadError(error.message, url=task.video_url, task_id=task.task_id) from None
-        try:
-            await client.download(task.video_url, part, task_id=task.task_id)
-            clip = await asyncio.to_thread(probe_clip, part)
-            await asyncio.to_thread(settle, part, final)
-        except (DownloadError, OSError, WanError) as error:
-            part.unlink(missing_ok=True)
-            if isinstance(error, DownloadError):
-                raise
-            reason = error.message if isinstance(error, WanError) else f"it cannot be saved ({error.strerror})."
-            raise DownloadError(reason, url=task.video_url, task_id=task.task_id) from None
+        self.tell(state=JobState.DOWNLOADING, cost=self._cost(task))
+        clip = await deliver(
+            client,
+            task,
+            folder=self.outputs,
+            stem=self._plan.stem,
+            heard=lambda task: self.tell(task=task, cost=self._cost(task)),
+            note=lambda text: self.note(text, instead_of=SAFE),
+        )
         self.unnote(SAFE)
-        return replace(clip, path=final)
+        return clip
+
+    def _cost(self, task: Task) -> Cost:
+        """What this job costs; nothing where an earlier run has paid."""
+        cost = self._plan.price(task.usage)
+        if not self.picture().from_run:
+            return cost
+        self.journal.settle(cost)
+        return pricing.nothing(cost)
 
     def note(self, text: str, *, instead_of: str = "") -> None:
         """Put a remark on the card, in place of those that begin with ``instead_of``."""
@@ -217,3 +197,8 @@ class Pursuit:
         notes = tuple(note for note in self.picture().notes if not note.startswith(beginning))
         if notes != self.picture().notes:
             self.tell(notes=notes)
+
+
+def may_mend_itself(error: Refusal) -> bool:
+    """Whether a call that costs nothing may do better later."""
+    return isinstance(error, TransportError) or error.may_pass

@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 from wan_notebook import markup
-from wan_notebook.addresses import public_url
+from wan_notebook.addresses import expires, public_url
+from wan_notebook.answers import address
 from wan_notebook.asked import Asked
 from wan_notebook.catalog import catalog
 from wan_notebook.markup import MUTED, code, fact, row, tag
@@ -188,15 +188,10 @@ def _ended(update: JobUpdate, notes: Html | None) -> Html:
 
 def _living_link(update: JobUpdate) -> Html | None:
     """Where the unsaved clip still is, and until when."""
-    url = (update.task and update.task.video_url) or ""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    url = address(update.task and update.task.video_url)
+    if url is None:
         return None
-    if parts.scheme not in ("http", "https"):
-        return None
-    signed = parse_qs(parts.query).get("Expires", [""])[0]
-    until = moment(float(signed)) if signed.isdecimal() else ""
+    until = moment(expires(url))
     life = f"until {until}" if until else f"for {catalog().service.keep_seconds // 3600} hours after it was made"
     link = tag("a", "open the clip at the service", href=url, target="_blank", rel="noopener noreferrer")
     return tag("div", "Save it from the browser: ", link, f" ({life})", style="margin-top:6px")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook import pricing, rendering
 from wan_notebook.addresses import is_loopback, without_workspace
 from wan_notebook.catalog import catalog
-from wan_notebook.client import WanClient, open_http
+from wan_notebook.client import TRANSFERS, WanClient, open_http
 from wan_notebook.clips import stem_for
 from wan_notebook.config import SIMULATOR, home
 from wan_notebook.errors import ConfigurationError, InvalidRequestError
@@ -68,6 +68,7 @@ class Session:
         self._http: httpx.AsyncClient | None = None
         self._ledger: Ledger | None = None
         self._turns = Turns()
+        self._transfers = asyncio.Semaphore(TRANSFERS)
         self.runner = Runner(
             record=self.record,
             show_result=rendering.video_bundle,
@@ -212,6 +213,7 @@ class Session:
             self._http = open_http(f"wan-notebook/{_versions(self.front_end)['wan_notebook']}")
         return WanClient(
             http=self._http,
+            transfers=self._transfers,
             base_url=base_url,
             key=settings.require_key().reveal,
             loopback=is_loopback(base_url),
@@ -223,6 +225,7 @@ class Session:
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+            self._transfers = asyncio.Semaphore(TRANSFERS)  # the old one belongs to the loop that ends
 
 
 def _row(update: JobUpdate, settings: Settings, outputs: Path, notebook: Path | None) -> Run:

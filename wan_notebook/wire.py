@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.addresses import recorded_url
 from wan_notebook.answers import address, json_object, number, task_id_checked, text
-from wan_notebook.errors import TransportError
+from wan_notebook.errors import InvalidRequestError, Problem, TransportError
 from wan_notebook.media import EXTENSIONS
 from wan_notebook.request import parameters
 from wan_notebook.tasks import Task, Usage
@@ -159,15 +159,18 @@ def upload_form(answer: Mapping[str, Any], item: SentMedia) -> tuple[str, dict[s
     Raises
     ------
     TransportError
-        The policy is incomplete, or does not take a file of this size.
+        The policy is incomplete.
+    InvalidRequestError
+        It does not take a file of this size.
     """
     policy = answer.get("data")
     names = ("policy", "signature", "upload_dir", "upload_host", "oss_access_key_id")
-    if not isinstance(policy, Mapping) or not all(isinstance(policy.get(name), str) for name in names):
+    if not isinstance(policy, Mapping) or not all(_plain(policy.get(name)) for name in names):
         raise TransportError("the upload policy is incomplete.", hint=NOT_SUBMITTED)
     limit = number(policy.get("max_file_size_mb"))
     if limit is not None and item.bytes > limit * 1024 * 1024:
-        raise TransportError(f"the file is larger than the {limit:g} MB the upload takes.", hint=NOT_SUBMITTED)
+        size = f"{item.bytes / 1024 / 1024:.1f} MB"
+        raise InvalidRequestError([Problem(item.role, size, "too large for the upload", f"at most {limit:g} MB")])
     name = f"{secrets.token_hex(12)}.{EXTENSIONS.get(item.mime, 'bin')}"
     fields = {
         "OSSAccessKeyId": policy["oss_access_key_id"],
@@ -180,6 +183,10 @@ def upload_form(answer: Mapping[str, Any], item: SentMedia) -> tuple[str, dict[s
         "x-oss-content-type": item.mime,
     }
     return policy["upload_host"], fields, name
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def decode_task(answer: Mapping[str, Any]) -> Task:
@@ -197,7 +204,7 @@ def decode_task(answer: Mapping[str, Any]) -> Task:
     usage = answer.get("usage")
     return Task(
         task_id=task_id_checked(output.get("task_id")),
-        task_status=status[:64] if isinstance(status, str) and status else "RUNNING",
+        task_status=text(status, 64) or "RUNNING",
         request_id=text(answer.get("request_id"), 128),
         submit_time=text(output.get("submit_time"), 64),
         scheduled_time=text(output.get("scheduled_time"), 64),
