@@ -42,7 +42,7 @@ def test_a_parameter_is_declared_once_and_everything_else_is_generated():
     assert names == list(I2VRequest.model_fields)
     for info in parameters():
         assert info.help
-        assert info.where in ("model", "input", "parameters")
+        assert info.where in ("model", "input", "parameters", "frame")
     line = parse("x " + " ".join(f"--{n.replace('_', '-')} 1" for n in names if n not in ("prompt", *flags())), str)
     assert set(line.fields) == set(names) - {"prompt", *flags()}
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PICTURE = "https://example.com/cat.png"
 TRACK = "https://example.com/rap.mp3"
+UNPREPARED = {"fit": False, "crop": None, "pad": None, "upload": "auto", "pin": False}
 KEY = "sk-" + "0123456789abcdef" * 2
 
 
@@ -282,7 +283,10 @@ def test_an_image_address_that_cannot_work_is_refused(image: str) -> None:
     assert only(image=image).field == "image"
 
 
-@pytest.mark.parametrize(("width", "height", "word"), [(239, 300, "Enlarge"), (300, 8001, "Shrink")])
+@pytest.mark.parametrize(
+    ("width", "height", "word"),
+    [(239, 300, "Enlarge"), (300, 8001, "--fit")],
+)
 def test_an_image_too_small_or_too_large_is_refused_by_its_sides(width: int, height: int, word: str) -> None:
     problem = only(image=Image.new("L", (width, height)))
     assert problem.problem == f"it is {width} x {height} pixels"
@@ -443,6 +447,7 @@ def test_an_unknown_model_is_a_warning_with_a_did_you_mean_and_a_pass_through() 
         "watermark": False,
         "seed": None,
         "template": None,
+        **UNPREPARED,
     }
 
 

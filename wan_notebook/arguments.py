@@ -8,6 +8,7 @@ from typing import Any
 from wan_notebook import frontend
 from wan_notebook.config import OUTPUTS, Settings
 from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.intake import look_in
 from wan_notebook.request import I2VRequest
 from wan_notebook.spending import Money, Terms
 from wan_notebook.wording import shown
@@ -57,6 +58,7 @@ def requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequ
     if request is not None and not isinstance(request, I2VRequest):
         fix = "Write prompt=…, image=… with their names."
         raise InvalidRequestError([Problem("request", shown(request), "it is no I2VRequest", fix=fix)])
+    look_in(frontend.notebook_folder())
     if request is None:
         return I2VRequest(**parameters)
     return request.replace(**parameters) if parameters else request

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.addresses import public_url
 from wan_notebook.markup import fact
+from wan_notebook.request import parameters
 from wan_notebook.wire import EXPLICIT
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ class Asked:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Every value but the texts, media first: name, value as it is sent, where it comes from."""
         media = self.request.media_facts
+        here = {info.name for info in parameters() if info.where == "frame"} - self.request.given  # done if asked for
         for name, facts in media.items():
             yield name, public_url(facts.source) if facts.kind == "url" else facts.name, "given"
         for name, value in self.values.items():
-            if name not in (*TEXTS, *media) and value is not None:
+            if name not in (*TEXTS, *media, *here) and value is not None:
                 shown = str(value)
                 yield name, shown.lower() if isinstance(value, bool) else shown, self.mark(name)

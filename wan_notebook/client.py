@@ -16,7 +16,7 @@ import httpx
 
 from wan_notebook.addresses import without_workspace
 from wan_notebook.answers import json_object, seconds, task_id_checked
-from wan_notebook.downloads import STALL_SECONDS, bounded, download
+from wan_notebook.downloads import STALL_SECONDS, bounded, download, fetch_picture
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     AuthenticationError,
@@ -209,6 +209,11 @@ class WanClient:
         """The finished clip, by :func:`wan_notebook.downloads.download`; returns (bytes, sha256)."""
         async with self.transfers:
             return await download(self.http, url, part, task_id=task_id, trusted=self._trusted)
+
+    async def fetch_picture(self, url: str, *, most: int) -> bytes:
+        """A picture at a public address, by :func:`wan_notebook.downloads.fetch_picture`."""
+        async with self.transfers:
+            return await fetch_picture(self.http, url, most=most)
 
     async def knock(self) -> tuple[int, Mapping[str, str], bytes]:
         """Ask for the shortest list of tasks, which costs nothing; the bare answer, whatever it is.

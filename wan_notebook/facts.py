@@ -251,7 +251,7 @@ class ParameterInfo:
         What is used if it is left out; None where nothing is sent.
     help : str
     where : str
-        Part of the request body: ``model``, ``input`` or ``parameters``.
+        Part of the request body: ``model``, ``input`` or ``parameters``; ``frame`` for what is done before it.
     wire_name : str
         The service's name for it; of a medium the one the chosen model knows it by.
     applies : bool

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.addresses import lower_scheme
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.framing import LARGEST, ratio_of
 from wan_notebook.intake import snapshot
-from wan_notebook.wording import holds_key, kind, one_of, shown, suggest
+from wan_notebook.wording import holds_key, kind, one_of, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic import ValidationError
 
@@ -26,11 +27,11 @@ __all__ = [
     "address",
     "allowed",
     "as_ours",
-    "by_name",
     "flag",
     "lower",
     "model_name",
     "picture",
+    "ratio",
     "some_text",
     "sound",
     "text",
@@ -41,29 +42,6 @@ __all__ = [
 ]
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-ALIASES = {"img_url": "image"}
-CLIPS = "Continuing a clip (first_clip) is not supported here, only clips made from a first frame"
-# Parameters people know from elsewhere, and what to do instead.
-ELSEWHERE = {
-    "n": "The service has no such parameter: one task makes one clip, submit it several times",
-    "size": "The service has no such parameter: the first frame gives the shape, resolution the number of pixels",
-    "ratio": "The service has no such parameter: the first frame gives the shape, crop the image first",
-    "aspect_ratio": "The service has no such parameter: the first frame gives the shape, crop the image first",
-    "fps": "The service has no such parameter: clips have 30 frames per second",
-    "extend_prompt": "Its documented name is prompt_extend",
-    "first_frame_url": "Its name here is image (or img_url)",
-    "last_frame_url": "Its name here is last_frame",
-    "first_frame": "Its name here is image (or img_url)",
-    "driving_audio": "Its name here is audio_url",
-    "media": "Give its parts by name: image, last_frame and audio_url",
-    "first_clip": CLIPS,
-    "video_url": CLIPS,
-    "api_key": "It is not part of a request: give it to submit() or generate(), or set DASHSCOPE_API_KEY",
-    "workspace": "It is not part of a request: set DASHSCOPE_WORKSPACE_ID",
-    "region": "It is not part of a request: give it to submit() or generate()",
-}
 
 
 class Wrong(ValueError):  # noqa: N818  never seen outside; pydantic collects it with the field's name
@@ -108,6 +86,19 @@ def tier(value: object) -> object:
     if not isinstance(said, str):
         return None
     return f"{said}P" if said.isdecimal() else said.upper()
+
+
+def ratio(value: object) -> object:
+    """A ratio as ``16:9``, also from (16, 9), 16x9 and 16/9 as text."""
+    if isinstance(value, (tuple, list)) and len(value) == 2:  # noqa: PLR2004  width and height
+        value = f"{value[0]}:{value[1]}"
+    said = word(value) if isinstance(value, str) else str(value)
+    if not isinstance(said, str):
+        return None
+    found = ratio_of(said)
+    if found is None:
+        raise Wrong("it is no ratio", "Write width:height, e.g. 16:9")
+    return f"{found[0]}:{found[1]}"
 
 
 def lower(value: object) -> object:
@@ -218,6 +209,10 @@ def allowed(name: str, spec: ModelSpec) -> str:
         "shot_type": one_of(spec.shot_types),
         "prompt_extend": yes_or_no,
         "watermark": yes_or_no,
+        "fit": yes_or_no,
+        "crop": f"width:height, whole numbers from 1 to {LARGEST}",
+        "pad": f"width:height, whole numbers from 1 to {LARGEST}",
+        "pin": yes_or_no,
         "seed": f"whole numbers from 0 to {catalog().service.seed_max}",
     }
     return words.get(name, "")
@@ -229,47 +224,6 @@ def _seconds(takes: tuple[int, ...]) -> str:
     first, last = takes[0], takes[-1]
     unbroken = len(takes) == last - first + 1 and len(takes) > 3  # noqa: PLR2004  three still read well as a list
     return f"whole seconds from {first} to {last}" if unbroken else f"{one_of(takes)} (seconds)"
-
-
-def unknown_field(name: str, value: object, known: Iterable[str]) -> Problem:
-    """The problem of a parameter that does not exist."""
-    fix = ELSEWHERE.get(name)
-    if fix is None:
-        close = suggest(name, known)
-        fix = f"Did you mean {close}?" if close else "Leave it out"
-    return Problem(shown(name), "" if name == "api_key" else shown(value), "there is no such parameter", "", fix)
-
-
-def by_name(given: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
-    """Arguments under their fields' names (None means left out), and a problem for each that has no field."""
-    known: dict[str, Any] = {}
-    problems = []
-    for name, value in _unlisted(given).items():
-        field = ALIASES.get(name, name)
-        if field not in names:
-            problems.append(unknown_field(name, value, names))
-        elif field in known:
-            both = f"{field} and img_url are two names of one parameter"
-            problems.append(Problem(field, "", both, "", f"Give one of them, e.g. {field}=…"))
-        elif value is not None:
-            known[field] = value
-    return known, problems
-
-
-def _unlisted(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The vendor's list of media under our names, so that arguments written for its SDK can be pasted in.
-
-    A list that cannot be read so stays where it is; it is then said to be no parameter.
-    """
-    wire = catalog().model(str(given.get("model"))).wire
-    items = given.get(wire.listed)
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, dict) for item in items):
-        return given
-    ours = {name: field for field, name in wire.places.items()}
-    parts = {ours.get(str(item.get("type")), ""): item.get("url") for item in items}
-    if len(parts) < len(items) or "" in parts or given.keys() & parts.keys():
-        return given
-    return {**{name: value for name, value in given.items() if name != wire.listed}, **parts}
 
 
 def unreadable(item: Any, known: Mapping[str, Any], spec: ModelSpec) -> Sequence[Problem]:

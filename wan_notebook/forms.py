@@ -21,6 +21,7 @@ from wan_notebook.catalog import catalog
 from wan_notebook.config import SIMULATOR, Settings
 from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem, WanError
 from wan_notebook.facts import ParameterInfo
+from wan_notebook.intake import look_in
 from wan_notebook.jobrows import JobRow
 from wan_notebook.markup import MUTED, NAME, RED, WRAP, bullets, tag
 from wan_notebook.pickers import field_for
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Form", "form"]
 
-SOME_IMAGE = "https://example.com/"  # stands for the first frame in a price while none is chosen
+SOME_IMAGE = {"image": "https://example.com/", "pin": True}  # stands for the first frame while none is chosen
 AGAIN_SECONDS = 1.0  # a double click, or clicks that had to wait for a cell, start one job
 ROWS = 5
 FALLBACK = "A wan-notebook form: run this cell in a live kernel to use it."
@@ -83,6 +84,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
     """
 
     def __init__(self, request: I2VRequest | None = None, *, region: str | None = None, **given: Any) -> None:
+        look_in(frontend.notebook_folder())
         start = _start(request, given)
         self.jobs: list[Job] = []
         self._lock = threading.RLock()  # with subshells each control may be served by a thread of its own
@@ -184,7 +186,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         """The request without what is wrong with it: enough for a price."""
         values = {name: value for name, value in self._values().items() if name not in wrong}
         try:
-            return I2VRequest(**{"image": SOME_IMAGE, **values})
+            return I2VRequest(**(values if "image" in values else {**values, **SOME_IMAGE}))
         except InvalidRequestError:
             return None
 
@@ -242,8 +244,8 @@ def _start(request: I2VRequest | None, given: dict[str, Any]) -> dict[str, Any]:
     if request is not None:
         given = {**{name: getattr(request, name) for name in request.given}, **given}
     bare = not {"image", "img_url"} & given.keys()
-    checked = I2VRequest(**({"image": SOME_IMAGE} if bare else {}), **given)
-    return {name: getattr(checked, name) for name in checked.given if not (bare and name == "image")}
+    checked = I2VRequest(**{**given, **(SOME_IMAGE if bare else {})})
+    return {name: getattr(checked, name) for name in checked.given if not bare or name in given}
 
 
 def _infos(model: str | None, region: str | None) -> list[ParameterInfo]:

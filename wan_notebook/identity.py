@@ -57,11 +57,11 @@ def reuse_key(asked: str, media: Mapping[str, SentMedia], ordinal: int) -> str:
     asked : str
         What :func:`asked_key` gave.
     media : mapping of field name to SentMedia
-        As sent; a medium given by address counts by its address.
+        As sent; a medium at an address counts by its address, unless it was pinned.
     ordinal : int
         From 1.
     """
-    sent = {name: item.url if item.how == "url" else item.sha256 or item.url for name, item in media.items()}
+    sent = {name: item.sha256 or item.url for name, item in media.items()}
     return digest({"asked": asked, "media": sent, "ordinal": ordinal})
 
 

@@ -16,7 +16,7 @@ from wan_notebook import polling
 from wan_notebook.clips import check_folder, keep_input
 from wan_notebook.companion import accompany
 from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError
-from wan_notebook.preparation import prepare
+from wan_notebook.provision import MOST_PINNED, needs_fetching, pinned, provide
 from wan_notebook.pursuit import Pursuit, may_mend_itself
 from wan_notebook.tasks import JobState, iso_utc
 from wan_notebook.wire import encode
@@ -78,9 +78,14 @@ class Life(Pursuit):
         media: dict[str, SentMedia] = {}
         kept: dict[str, Path] = {}
         for name, facts in request.media_facts.items():
-            item = media[name] = await asyncio.to_thread(
-                prepare, facts, max_raw_base64=self._plan.upload_above, max_bytes=request.spec.image.bytes
-            )
+            above = self._plan.upload_above
+            if needs_fetching(request, facts):
+                client = await self.connect()
+                data = await client.fetch_picture(facts.source, most=MOST_PINNED)
+                item = await asyncio.to_thread(pinned, request, facts, data, max_raw_base64=above)
+            else:
+                item = await asyncio.to_thread(provide, request, facts, max_raw_base64=above)
+            media[name] = item
             path = await asyncio.to_thread(keep_input, self.outputs, item)
             if path and item.sha256:
                 kept[item.sha256] = path

@@ -63,9 +63,11 @@ class VideoMagic:
         from wan_notebook import cells, frontend
         from wan_notebook.config import Settings
         from wan_notebook.errors import InvalidRequestError, JobTimeoutError, Problem
+        from wan_notebook.intake import look_in
         from wan_notebook.options import parse
         from wan_notebook.request import I2VRequest
 
+        look_in(frontend.notebook_folder())
         said = parse(line, self.shell.ev)
         problems = [problem for problem in (self._name_problem(said),) if problem]
         prompt = (cell or "").strip()

@@ -47,8 +47,8 @@ class Plan:
         The folder the clip and the inputs are kept in.
     stem : str
         The clip's file name without its ending.
-    upload_above : int
-        Bytes above which an image is uploaded rather than sent as base64.
+    upload_above : int or None
+        Bytes above which an image is uploaded rather than sent as base64; None for never.
     price : callable
         The real cost of what the service reports it used.
     journal : Journal
@@ -58,7 +58,7 @@ class Plan:
     connect: Callable[[], Awaitable[WanClient]]
     outputs: Path
     stem: str
-    upload_above: int
+    upload_above: int | None
     price: Callable[[Usage | None], Cost]
     journal: Journal
 

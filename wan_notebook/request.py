@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation of a private attribute
-from typing import TYPE_CHECKING, Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
-from wan_notebook import fields, validation
+from wan_notebook import fields, frames, validation
 from wan_notebook.catalog import catalog, predicted_size, suggest
+from wan_notebook.checked import Checked
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.facts import ParameterInfo
 from wan_notebook.media import Facts, ImageFacts, measure
+from wan_notebook.names import by_name
 from wan_notebook.sounds import measure_sound
 from wan_notebook.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from PIL.Image import Image
     from pydantic.config import JsonDict
 
     from wan_notebook.facts import ModelSpec
+    from wan_notebook.framing import Framing
 
 __all__ = ["MEASURES", "I2VRequest", "ParameterInfo", "UnknownModelWarning", "parameters", "region_problems"]
 
@@ -34,18 +38,22 @@ class UnknownModelWarning(UserWarning):
     """The model is not in the catalogue: only the service can say what it takes and costs."""
 
 
-def _field(default: Any, where: str, kind: str, help_: str, *, choices: str = "", limit: str = "") -> Any:
-    extra: JsonDict = {"where": where, "kind": kind, "choices": choices, "limit": limit}
+def _field(
+    default: Any, where: str, kind: str, help_: str, *, choices: str | tuple[str, ...] = "", limit: str = ""
+) -> Any:
+    extra: JsonDict = {"where": where, "kind": kind, "choices": cast("Any", choices), "limit": limit}
     return Field(default=default, description=help_, json_schema_extra=extra)
 
 
 Text = Annotated[str | None, BeforeValidator(fields.some_text)]
 Word = Annotated[str | None, BeforeValidator(fields.word)]
 Flag = Annotated[bool | None, BeforeValidator(fields.flag)]
+Yes = Annotated[bool, BeforeValidator(fields.flag)]
+Ratio = Annotated[str | None, BeforeValidator(fields.ratio)]
 Whole = Annotated[int | None, BeforeValidator(fields.whole)]
 
 
-class I2VRequest(BaseModel):
+class I2VRequest(Checked):
     """One image-to-video request, checked before any money is spent.
 
     Every parameter may be left out except ``image`` (``img_url`` is accepted as its name too); None means left out.
@@ -67,8 +75,6 @@ class I2VRequest(BaseModel):
     >>> request.duration, request.effective()["resolution"], sorted(request.given)
     (10, '720P', ['duration', 'image', 'prompt'])
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prompt: Annotated[str, BeforeValidator(fields.text)] = _field(
         "", "input", "text", "what happens in the clip", limit="prompt_chars"
@@ -96,20 +102,23 @@ class I2VRequest(BaseModel):
         None, "parameters", "choice", "one shot or several", choices="shot_types"
     )
     negative_prompt: Text = _field(None, "input", "text", "what must not be in the clip", limit="negative_prompt_chars")
-    prompt_extend: Annotated[bool, BeforeValidator(fields.flag)] = _field(
-        True, "parameters", "flag", "whether the service rewrites the prompt first"
-    )
-    watermark: Annotated[bool, BeforeValidator(fields.flag)] = _field(
-        False, "parameters", "flag", "whether the clip is marked as made by AI"
-    )
+    prompt_extend: Yes = _field(True, "parameters", "flag", "whether the service rewrites the prompt first")
+    watermark: Yes = _field(False, "parameters", "flag", "whether the clip is marked as made by AI")
     seed: Whole = _field(None, "parameters", "integer", "start of the random numbers; drawn and recorded if left out")
     template: Word = _field(None, "input", "word", "a video effect instead of a prompt, e.g. flying; Beijing only")
+    fit: Yes = _field(False, "frame", "flag", "whether a picture that is too large is made smaller")
+    crop: Ratio = _field(None, "frame", "word", "ratio the picture is cut to around its centre, e.g. 16:9")
+    pad: Ratio = _field(None, "frame", "word", "ratio the picture is brought to with black bars, e.g. 16:9")
+    upload: Annotated[str, BeforeValidator(fields.lower)] = _field(
+        "auto", "frame", "choice", "how a picture of yours travels; auto goes by its size", choices=frames.WAYS
+    )
+    pin: Yes = _field(False, "frame", "flag", "whether a picture at an address is fetched here, to be kept")
 
     _facts: Mapping[str, Facts] = PrivateAttr()
     _notes: tuple[str, ...] = PrivateAttr(default=())
 
     def __init__(self, /, **given: Any) -> None:
-        known, problems = fields.by_name(given, type(self).model_fields)
+        known, problems = by_name(given, type(self).model_fields)
         unread: set[str] = set()
         try:
             super().__init__(**known)
@@ -156,17 +165,34 @@ class I2VRequest(BaseModel):
         return self._notes
 
     @property
-    def given(self) -> frozenset[str]:
-        """Names of the fields the caller set to something."""
-        return frozenset(name for name in self.model_fields_set if getattr(self, name) is not None)
-
-    @property
     def predicted_size(self) -> tuple[int, int] | None:
         """Width and height of the clip to expect, "about"; None for an image given by URL."""
-        facts = self.image_facts
-        if facts.width is None or facts.height is None:
-            return None
-        return predicted_size(facts.width, facts.height, str(self.effective()["resolution"]))
+        size = self.image_facts.size
+        return predicted_size(*self.framing.layout(size).canvas, str(self.effective()["resolution"])) if size else None
+
+    @property
+    def framing(self) -> Framing:
+        """What is to be done to its frames: crop, padding, fit."""
+        return frames.framing(vars(self), self.spec)
+
+    def prepared(self, name: str = "image") -> Image:
+        """A frame exactly as it will be sent: turned upright, flattened, cropped or padded, made to fit.
+
+        Nothing is sent. The whole picture is decoded, which may take a moment.
+
+        Parameters
+        ----------
+        name : {"image", "last_frame"}
+
+        Raises
+        ------
+        InvalidRequestError
+            The picture is damaged, too large to be sent, or at an address (which nobody has fetched yet).
+        """
+        facts = self._facts.get(name)
+        if not isinstance(facts, ImageFacts):
+            raise InvalidRequestError([Problem(name, "", "the request has no such frame")])
+        return frames.shown_as_sent(facts, self.framing, frames.most_bytes(self.upload, self.spec), self.spec)
 
     def effective(self) -> dict[str, Any]:
         """Every field with our defaults filled in; None only where nothing is sent.
@@ -180,41 +206,6 @@ class I2VRequest(BaseModel):
         if spec.audio == "switch":
             values["audio"] = self.audio is not False
         return values
-
-    def replace(self, **changes: Any) -> Self:
-        """The same request with some fields changed, checked again; None takes a field back to its default."""
-        before = {name: getattr(self, name) for name in self.given}
-        return type(self)(**{**before, **{fields.ALIASES.get(name, name): value for name, value in changes.items()}})
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002  frozen
-        """As :meth:`replace`: a copy is checked like any other request."""
-        return self.replace(**(update or {}))
-
-    @classmethod
-    def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """A request from a mapping.
-
-        Raises
-        ------
-        InvalidRequestError
-        """
-        try:
-            return super().model_validate(obj, **options)
-        except ValidationError as error:
-            raise fields.as_ours(error) from None
-
-    @classmethod
-    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        """A request from JSON text.
-
-        Raises
-        ------
-        InvalidRequestError
-        """
-        try:
-            return super().model_validate_json(json_data, **options)
-        except ValidationError as error:
-            raise fields.as_ours(error) from None
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name in type(self).model_fields:
@@ -237,7 +228,7 @@ def region_problems(request: I2VRequest, region_name: str) -> list[Problem]:
     region_name : str
         Name, vendor id or alias. Nothing is known of a region that is not in the catalogue: no problems.
     """
-    return validation.regional(request.spec, request.template, request.media_facts, region_name)
+    return validation.regional(vars(request), request.spec, request.media_facts, region_name)
 
 
 def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
@@ -259,7 +250,9 @@ def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
     for name, declared in I2VRequest.model_fields.items():
         extra: Any = declared.json_schema_extra
         choices: tuple[Any, ...] = tuple(models) if name == "model" else ()
-        if extra["choices"] and model and spec.known:
+        if isinstance(extra["choices"], tuple):
+            choices = extra["choices"]
+        elif extra["choices"] and model and spec.known:
             choices = getattr(spec, extra["choices"])
         elif extra["choices"]:
             choices = tuple(dict.fromkeys(c for m in models.values() for c in getattr(m, extra["choices"])))

@@ -26,6 +26,7 @@ from wan_notebook.journal import Journal
 from wan_notebook.ledger import Ledger
 from wan_notebook.probes import Guide
 from wan_notebook.provenance import MIME, build_record
+from wan_notebook.provision import upload_above
 from wan_notebook.pursuit import Plan
 from wan_notebook.request import region_problems
 from wan_notebook.runner import Runner
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from wan_notebook.spending import Terms
     from wan_notebook.tasks import Cost
 
-__all__ = ["Session", "session", "upload_above"]
+__all__ = ["Session", "session"]
 
 log = logging.getLogger("wan_notebook")
 SEEDS = 2**31  # seeds go from 0 to 2147483647
@@ -178,7 +179,7 @@ class Session:
             connect=lambda: self._connect(region, settings),
             outputs=outputs,
             stem=stem_for(name, update.created_at),
-            upload_above=upload_above(request, region),
+            upload_above=upload_above(request, uploads=catalog().region(region).uploads),
             price=lambda usage: pricing.actual(usage, request, region),
             journal=journal,
         )
@@ -250,12 +251,6 @@ def _row(update: JobUpdate, settings: Settings, outputs: Path, notebook: Path | 
         cell_id=update.cell_id,
         name=update.name,
     )
-
-
-def upload_above(request: I2VRequest, region: str) -> int:
-    """Bytes above which a medium is uploaded rather than sent as base64; more than the model takes where nothing is."""
-    limits = request.spec.image
-    return limits.base64_bytes if catalog().region(region).uploads else limits.bytes
 
 
 def _simulator() -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook import frames
 from wan_notebook.addresses import extension, unreachable, wrong_address
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import Problem
 from wan_notebook.fields import allowed
 from wan_notebook.media import ImageFacts
-from wan_notebook.preparation import changes
 from wan_notebook.sounds import SoundFacts
 from wan_notebook.wording import one_of, shown, suggest
 
@@ -49,7 +49,8 @@ def check(values: Mapping[str, Any], facts: Mapping[str, Facts], readable: Calla
     """
     spec = catalog().model(values["model"]) if readable("model") else catalog().unknown
     found = [problem for rule in RULES for problem in rule(values, spec)]
-    found += [problem for item in facts.values() for problem in _medium(item, spec)]
+    found += [problem for item in facts.values() for problem in _medium(item, values, spec)]
+    found += frames.travelling(values, facts, spec)
     if readable("image") and values["image"] is None:
         fix = "Give image=…, or --image in a cell"
         found.insert(0, Problem("image", "", "a first frame is required", allowed("image", spec), fix))
@@ -59,7 +60,7 @@ def check(values: Mapping[str, Any], facts: Mapping[str, Facts], readable: Calla
 def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """What the person should know about a valid request."""
     spec = catalog().model(values["model"])
-    said = [note for item in facts.values() if isinstance(item, ImageFacts) for note in changes(item)]
+    said = list(frames.notes(values, facts, spec))
     if values["audio_url"] is not None and values["audio"] is False:
         said.append("audio_url is sent but not heard: with audio off the clip is silent")
     else:
@@ -93,7 +94,7 @@ def _effect(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[str]:
         yield f"template {shown(name)} is none of the effects known here ({one_of(known)}; the page lists more){meant}"
 
 
-def regional(spec: ModelSpec, template: str | None, facts: Mapping[str, Facts], region_name: str) -> list[Problem]:
+def regional(values: Mapping[str, Any], spec: ModelSpec, facts: Mapping[str, Facts], region_name: str) -> list[Problem]:
     """What cannot work in a region: a model, an effect or an upload that is not offered there."""
     region, found = catalog().find_region(region_name), []
     if region is None:
@@ -103,17 +104,28 @@ def regional(spec: ModelSpec, template: str | None, facts: Mapping[str, Facts], 
         fix = f"In {region.name} its name is {spec.twin}" if spec.twin in here else f"Use {', '.join(here)} there"
         places = f"{spec.name} in: {', '.join(spec.regions)}"
         found.append(Problem("model", spec.name, f"it is not offered in {region.name}", places, fix))
+    template = values["template"]
     if template is not None and not region.templates:
         able = ", ".join(r.name for r in catalog().regions.values() if r.templates)
         said = f"video effects do not work in {region.name}"
         found.append(Problem("template", shown(template), said, f"template in: {able}", "Leave it out"))
-    for name, item in facts.items():
-        if isinstance(item, SoundFacts) and item.kind not in ("url", "oss") and not region.uploads:
-            able = ", ".join(r.name for r in catalog().regions.values() if r.uploads)
-            said = f"a sound of your own needs the temporary upload, which is not documented for {region.name}"
-            fix = "Put the file on a web server the service can reach, and give its https:// address"
-            found.append(Problem(name, shown(item.name), said, f"local files in: {able}", fix))
+    if not region.uploads:
+        found += _uploads(values, facts, region.name)
     return found
+
+
+def _uploads(values: Mapping[str, Any], facts: Mapping[str, Facts], region_name: str) -> Iterator[Problem]:
+    able = f"uploads in: {', '.join(r.name for r in catalog().regions.values() if r.uploads)}"
+    for name, item in facts.items():
+        if item.kind in frames.ELSEWHERE:
+            continue
+        if isinstance(item, SoundFacts):
+            said = f"a sound of your own needs the temporary upload, which is not documented for {region_name}"
+            fix = "Put the file on a web server the service can reach, and give its https:// address"
+            yield Problem(name, shown(item.name), said, able, fix)
+        elif values["upload"] == "oss":
+            said = f"the temporary upload is not documented for {region_name}"
+            yield Problem("upload", "oss", said, able, "Leave it out: the picture is sent as base64")
 
 
 def _length(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
@@ -193,29 +205,14 @@ def _able(name: str) -> list[str]:
 RULES = (_length, _choices, _shots, _sound, _lacking)
 
 
-def _medium(facts: Facts, spec: ModelSpec) -> Iterator[Problem]:
+def _medium(facts: Facts, values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
     takes = allowed(facts.role, spec)
     if facts.kind in ("url", "oss") and (wrong := wrong_address(facts.source)):
         yield Problem(facts.role, shown(facts.source), wrong[0], takes, wrong[1])
-    found = _frame(facts, spec) if isinstance(facts, ImageFacts) else _track(facts, spec)
-    yield from (Problem(facts.role, shown(facts.name), said, takes, fix) for said, fix in found)
-
-
-def _frame(facts: ImageFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
-    limits = spec.image
-    if not spec.known:  # its limits are the service's to know
-        return
-    if facts.width is not None and facts.height is not None:
-        size = f"it is {facts.width} x {facts.height} pixels"
-        low, high = sorted((facts.width, facts.height))
-        if low < limits.side_min:
-            yield size, f"Enlarge or pad it to {limits.side_min} pixels per side"
-        if high > limits.side_max:
-            yield size, f"Shrink it to {limits.side_max} pixels per side"
-        if limits.ratio_max and high > limits.ratio_max * low:
-            yield f"{size}, too long and narrow", f"Crop or pad it to {limits.ratio_max}:1 at most"
-    if facts.bytes is not None and facts.bytes > limits.bytes:
-        yield f"it has {facts.bytes / 1024 / 1024:.1f} MB", "Shrink it, or save it as JPEG"
+    if isinstance(facts, ImageFacts):
+        yield from frames.problems(facts, frames.framing(values, spec), spec)
+    else:
+        yield from (Problem(facts.role, shown(facts.name), said, takes, fix) for said, fix in _track(facts, spec))
 
 
 def _track(facts: SoundFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:

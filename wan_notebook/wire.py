@@ -93,8 +93,9 @@ def _place(part: dict[str, Any], wire: Wire, name: str, value: object) -> None:
 
 def _described(item: SentMedia) -> dict[str, Any]:
     if item.how == "url" and item.url:
-        # The service fetches it by itself: nothing is known of its bytes, and its query is nobody's business.
-        return {"sha256": None, "bytes": None, "mime": None, "how": "url", "url": recorded_url(item.url)}
+        # The service fetches it by itself: its bytes are known where it was pinned, and its query is nobody's business.
+        known = {"sha256": item.sha256, "bytes": item.bytes or None, "mime": item.mime or None}
+        return {**known, "how": "url", "url": recorded_url(item.url)}
     return {"sha256": item.sha256, "bytes": item.bytes, "mime": item.mime, "how": item.how}
 
 

@@ -1,0 +1,161 @@
+"""The frames of a request, as far as they are prepared here: what may be asked, what a frame must be, how it travels.
+
+The service takes no aspect ratio, no picture of any size and no file: a frame is cropped, padded and made to fit before
+it is sent, and goes as base64 text or through the temporary store.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.addresses import is_loopback
+from wan_notebook.catalog import catalog
+from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.fields import allowed
+from wan_notebook.framing import Framing, ratio_of
+from wan_notebook.media import ImageFacts
+from wan_notebook.pixels import MOST_PIXELS
+from wan_notebook.preparation import changes, prepare
+from wan_notebook.wording import one_of, shown, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from PIL.Image import Image
+
+    from wan_notebook.facts import ModelSpec
+    from wan_notebook.media import Facts
+
+__all__ = ["WAYS", "framing", "most_bytes", "notes", "problems", "shown_as_sent", "stored", "travelling"]
+
+WAYS = ("auto", "base64", "oss")
+ELSEWHERE = ("url", "oss")  # kinds of a picture that is not here
+MB = 1024 * 1024
+
+
+def framing(values: Mapping[str, Any], spec: ModelSpec) -> Framing:
+    """What is asked of the frames."""
+    crop, pad = (ratio_of(values[name]) if values[name] else None for name in ("crop", "pad"))
+    return Framing(crop, pad, fit=bool(values["fit"]), side_max=spec.image.side_max)
+
+
+def most_bytes(upload: str, spec: ModelSpec) -> int:
+    """Largest frame that can go out: what the model takes, and as base64 what one data URI takes."""
+    return min(spec.image.bytes, spec.image.base64_bytes) if upload == "base64" else spec.image.bytes
+
+
+def problems(facts: ImageFacts, asked: Framing, spec: ModelSpec) -> Iterator[Problem]:
+    """What is wrong with a frame as it would be sent, as far as its header says it."""
+    limits, role, name, takes = spec.image, facts.role, shown(facts.name), allowed(facts.role, spec)
+    if not spec.known or facts.size is None:  # its limits are the service's to know, or its size is
+        return
+    width, height = asked.layout(facts.size).canvas
+    size = f"it is {facts.size[0]} x {facts.size[1]} pixels"
+    if (width, height) != facts.size:
+        size += f" and would be sent as {width} x {height}"
+    low, high = sorted((width, height))
+    if low < limits.side_min:
+        yield Problem(role, name, size, takes, f"Enlarge or pad it to {limits.side_min} pixels per side")
+    if high > limits.side_max:
+        yield Problem(role, name, size, takes, _smaller(facts.size, asked, spec))
+    if limits.ratio_max and high > limits.ratio_max * low:
+        fix = f"Crop or pad it to {limits.ratio_max}:1 at most"
+        yield Problem(role, name, f"{size}, too long and narrow", takes, fix)
+    if facts.bytes is not None and facts.bytes > limits.bytes and not changes(facts, asked) and not asked.fit:
+        most = f"{limits.bytes // MB} MB"
+        fix = f"Add fit=True (--fit): it is encoded anew, with {width} x {height} pixels where that fits into {most}"
+        yield Problem(role, name, f"it has {facts.bytes / MB:.1f} MB", takes, fix)
+
+
+def _smaller(size: tuple[int, int], asked: Framing, spec: ModelSpec) -> str:
+    fitted = Framing(asked.crop, asked.pad, fit=True, side_max=spec.image.side_max).layout(size).canvas
+    if min(fitted) < spec.image.side_min or size[0] * size[1] > MOST_PIXELS:
+        return f"Shrink it to {spec.image.side_max} pixels per side"
+    return f"Add fit=True (--fit): it is then sent as {fitted[0]} x {fitted[1]} pixels"
+
+
+def travelling(values: Mapping[str, Any], facts: Mapping[str, Facts], spec: ModelSpec) -> Iterator[Problem]:
+    """What cannot be done to the frames of a request, or not in this way."""
+    upload, frames = values["upload"], [item for item in facts.values() if isinstance(item, ImageFacts)]
+    if upload not in WAYS:
+        close = suggest(str(upload), WAYS)
+        fix = f"Did you mean {close}?" if close else "Leave it out to go by the size of the picture"
+        yield Problem("upload", shown(upload), "there is no such way", one_of(WAYS), fix)
+    if values["crop"] and values["pad"]:
+        yield Problem(
+            "pad", values["pad"], "a frame is either cropped or padded, not both", "", "Leave one of them out"
+        )
+    for item in frames:
+        yield from _elsewhere(item, values)
+        most = most_bytes(str(upload), spec)
+        told = item.bytes or 0
+        if upload == "base64" and most < told <= spec.image.bytes and not changes(item) and not values["fit"]:
+            said = f"{shown(item.name)} has {told / MB:.1f} MB, as base64 the service takes {most / MB:.1f} MB at most"
+            yield Problem("upload", upload, said, one_of(WAYS), "Leave upload out, or add fit=True (--fit)")
+
+
+def _elsewhere(item: ImageFacts, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """What needs the picture itself, where only its address was given."""
+    if item.kind not in ELSEWHERE:
+        return
+    name = shown(item.source)
+    if item.kind == "oss":
+        for wish in ("crop", "pad", "fit", "pin"):
+            if values[wish]:
+                yield Problem(wish, _said(values[wish]), f"{name} cannot be read back", "", "Give the picture itself")
+        return
+    if values["pin"] and item.source[:5].lower() == "http:" and not is_loopback(item.source):
+        fix = "Give its https:// address, or download it and give the file"
+        yield Problem("pin", "True", f"{name} is not https: pictures are fetched over https only", "", fix)
+    for wish in ("crop", "pad", "fit"):
+        if values[wish] and not values["pin"]:
+            said = f"{name} is at an address: it is not fetched here, so it cannot be changed"
+            yield Problem(wish, _said(values[wish]), said, "", "Add pin=True (--pin) to have it fetched and kept")
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def notes(values: Mapping[str, Any], facts: Mapping[str, Facts], spec: ModelSpec) -> Iterator[str]:
+    """What the person should know about the frames of a valid request."""
+    asked = framing(values, spec)
+    for item in facts.values():
+        if isinstance(item, ImageFacts):
+            yield from changes(item, asked)
+        if item.kind == "oss":
+            yield f"{shown(item.source)} is {STORED.format(hours=_hours())} it was uploaded for"
+    if values["upload"] != "auto" and all(item.kind in ELSEWHERE for item in facts.values()):
+        yield f"upload={values['upload']} changes nothing: the picture is at an address"
+
+
+STORED = "kept in the service's temporary store for {hours} h after its upload, only for the model and account"
+
+
+def stored(name: str) -> str:
+    """What is said of a medium that is uploaded."""
+    return f"{shown(name)} is uploaded, and {STORED.format(hours=_hours())} of this job"
+
+
+def _hours() -> int:
+    return catalog().service.upload_seconds // 3600
+
+
+def shown_as_sent(facts: ImageFacts, asked: Framing, most: int, spec: ModelSpec) -> Image:
+    """A frame as it will be sent, to look at.
+
+    Raises
+    ------
+    InvalidRequestError
+    """
+    from PIL import Image
+
+    if facts.kind in ELSEWHERE:
+        fix = "Look at it in a browser, or give the picture itself"
+        raise InvalidRequestError([Problem(facts.role, shown(facts.source), "nobody has fetched it yet", "", fix)])
+    image: Image.Image = Image.open(
+        io.BytesIO(prepare(facts, asked, max_bytes=most, side_min=spec.image.side_min).data or b"")
+    )
+    image.load()
+    return image
