@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from wan_notebook.audit import verify
     from wan_notebook.cells import agenerate, generate, jobs, submit
     from wan_notebook.errors import (
         AmbiguousSubmitError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
 
 _HOMES = {
+    "verify": "audit",
     "agenerate": "cells",
     "generate": "cells",
     "jobs": "cells",
@@ -119,6 +121,7 @@ __all__ = [
     "run",
     "submit",
     "unload_ipython_extension",
+    "verify",
 ]
 
 

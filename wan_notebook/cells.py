@@ -203,6 +203,7 @@ def launch(
         scope=frontend.scope(),
         notebook=frontend.notebook_path(),
         cell_id=cell_id,
+        source_sha256=frontend.source_sha256(),
         notes=earlier,
         watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],
         show=_shown_again,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,19 @@ def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filter
     click.echo(json.dumps(found.data, indent=2, ensure_ascii=False) if as_json else str(found))
     if ledger.trouble:
         raise click.ClickException(ledger.trouble)
+
+
+@cli.command()
+@click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def verify(notebook: Path, as_json: bool) -> None:
+    """Check the records of a saved NOTEBOOK against its cells, inputs and clips; exit code 1 if anything differs."""
+    from wan_notebook.audit import verify as check
+
+    report = check(notebook)
+    click.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False) if as_json else str(report))
+    if not report.ok:
+        sys.exit(1)
 
 
 def main() -> None:

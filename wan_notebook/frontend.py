@@ -37,6 +37,7 @@ from wan_notebook.surroundings import (
     run_mode,
     scope,
     shell,
+    source_sha256,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ __all__ = [
     "push",
     "run_mode",
     "scope",
+    "source_sha256",
 ]
 
 TICK_SECONDS = 0.5  # between two pictures of one state

@@ -41,12 +41,24 @@ LONG_TEXTS = ("actual_prompt", "orig_prompt", "error", "hint", "message")
 
 
 def canonical_json(value: object) -> str:
-    """The one way to write ``value`` as JSON: sorted keys, no spaces, UTF-8.
+    """The one way to write ``value`` as JSON: sorted keys, no spaces, UTF-8, whole numbers without a point.
+
+    A front end in JavaScript knows no difference between 2.0 and 2; neither may a digest.
 
     >>> canonical_json({"b": 1, "a": "é"})
     '{"a":"é","b":1}'
+    >>> canonical_json([2.0, 2.5, True])
+    '[2,2.5,true]'
     """
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(_whole(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def digest(value: object) -> str:
@@ -75,6 +87,7 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "run_id": update.run_id,
         "rev": update.rev,
         "cell_id": update.cell_id,
+        "source_sha256": update.source_sha256,
         "name": _short(update.name),
         "state": update.state.value,
         "simulated": update.simulated,
@@ -112,7 +125,8 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "versions": dict(versions),
         "shortened": [],
     }
-    return _bounded(record)
+    bounded = _bounded(record)
+    return {**bounded, "record_sha256": digest(bounded)}
 
 
 def _asked(update: JobUpdate) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class Session:
         scope: str,
         notebook: Path | None = None,
         cell_id: str | None = None,
+        source_sha256: str | None = None,
         notes: Sequence[str] = (),
         watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
         show: Callable[[JobUpdate], dict[str, Any]] = rendering.bundle,
@@ -161,6 +162,7 @@ class Session:
             notes=(*request.notes, *notes),
             cost=cost,
             cell_id=cell_id,
+            source_sha256=source_sha256,
             folder=folder,
         )
         journal = Journal(

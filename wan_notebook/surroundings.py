@@ -7,6 +7,7 @@ imports nothing of Jupyter, and without IPython every question has an answer, to
 from __future__ import annotations
 
 import contextvars
+import hashlib
 import os
 import re
 import secrets
@@ -33,6 +34,7 @@ __all__ = [
     "run_mode",
     "scope",
     "shell",
+    "source_sha256",
 ]
 
 LAB = "jupyterlab/notebook"  # JupyterLab 4 and Notebook 7 tell a kernel the same things
@@ -103,6 +105,12 @@ def cell_id() -> str | None:
     """The running cell's id in the notebook, where the front end tells it."""
     cell = parent().get("metadata", {}).get("cellId")
     return cell if isinstance(cell, str) and CELL_ID.fullmatch(cell) else None
+
+
+def source_sha256() -> str | None:
+    """SHA-256 of the source of the running cell (of a form's callback: of the cell that made the form)."""
+    source = parent().get("content", {}).get("code")
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest() if isinstance(source, str) else None
 
 
 def execution() -> str:

@@ -267,6 +267,7 @@ class JobUpdate:
     cost: Cost | None = None
     clip: Clip | None = None
     cell_id: str | None = None
+    source_sha256: str | None = None  # of the cell that started it
     folder: Path | None = None  # the notebook's folder; links are relative to it
     from_run: str | None = None  # the run that was paid for, where this one shows its clip
 

@@ -1,0 +1,201 @@
+"""``wan-notebook verify``: silent on an untouched notebook, and it finds what was changed afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import av
+import jsonschema
+import nbformat
+import pytest
+from records import MIME
+
+import wan_notebook as wan
+from wan_notebook.provenance import digest
+from wan_notebook.record import json_schema
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "wan-notebook"
+SCHEMA = Path(wan.__file__).parent / "schema" / "record-1.json"
+CELLS = [
+    '%load_ext wan_notebook\n%config WanMagics.region = "simulator"',
+    "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --seed 1\nThe cat blinks.",
+]
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """A folder with an executed and stamped notebook, its inputs and its clip."""
+    folder = tmp_path_factory.mktemp("audit")
+    shutil.copytree(Path(__file__).parent.parent / "notebooks" / "images", folder / "images")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "in.ipynb")
+    subprocess.run(
+        [sys.executable, "-m", "papermill", "--engine", "wan", "in.ipynb", "n.ipynb"],
+        cwd=folder,
+        env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60"},
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    return folder
+
+
+@pytest.fixture
+def folder(executed, tmp_path):
+    return Path(shutil.copytree(executed, tmp_path / "copy"))
+
+
+def the_run(notebook):
+    return notebook["cells"][1]["metadata"]["wan_notebook"]["runs"][0]
+
+
+def the_output(notebook):
+    return next(o["data"] for o in notebook["cells"][1]["outputs"] if MIME in o.get("data", {}))
+
+
+def both(change):
+    """The same change in the metadata and in the output, its digest made anew: an able forger."""
+
+    def tamper(notebook, folder):
+        for record in (the_run(notebook), the_output(notebook)[MIME]):
+            change(record)
+            record["record_sha256"] = digest({k: v for k, v in record.items() if k != "record_sha256"})
+
+    return tamper
+
+
+def clip_of(folder):
+    return next((folder / "wan_outputs").glob("*.mp4"))
+
+
+def input_of(folder):
+    return next((folder / "wan_outputs" / "inputs").iterdir())
+
+
+def shorter(notebook, folder):
+    """Another, shorter clip under the clip's name, with digests to match."""
+    path = clip_of(folder)
+    with av.open(str(path)) as source, av.open(str(folder / "short.mp4"), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in list(source.demux(stream))[:30]:
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+    (folder / "short.mp4").replace(path)
+    path.with_name(path.name + ".json").unlink()
+    facts = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+    both(lambda record: record["clip"].update(facts))(notebook, folder)
+
+
+TAMPERINGS = {
+    "the cell's prompt": lambda n, _f: n["cells"][1].update(source=CELLS[1] + " Twice."),
+    "the cell was emptied": lambda n, _f: n["cells"][1].update(source=""),
+    "the seed, in the metadata": lambda n, _f: the_run(n)["request"]["sent"]["parameters"].update(seed=2),
+    "the prompt, everywhere": both(lambda r: r["request"]["sent"]["input"].update(prompt="The dog blinks.")),
+    "the duration asked, everywhere": both(lambda r: r["request"]["asked"].update(duration=3)),
+    "the model, everywhere": both(lambda r: r.update(model="wan2.6-i2v")),
+    "the task id, in the output": lambda n, _f: the_output(n)[MIME].update(task_id="another"),
+    "a key added": both(lambda r: r.update(note="mine")),
+    "a key taken away": both(lambda r: r.pop("usage")),
+    "a value of another type": both(lambda r: r.update(simulated="no")),
+    "the cost, everywhere": both(lambda r: r["cost"].update(amount="0.01")),
+    "the seconds that were used": both(lambda r: r["usage"].update(duration=5.0)),
+    "simulated turned into real": lambda n, _f: the_run(n).update(simulated=False),
+    "the clip replaced by other bytes": lambda _n, f: clip_of(f).write_bytes(b"x" * clip_of(f).stat().st_size),
+    "the clip cut off": lambda _n, f: os.truncate(clip_of(f), 1000),
+    "the clip gone": lambda _n, f: clip_of(f).unlink(),
+    "a shorter clip with matching digests": shorter,
+    "the claimed length": both(lambda r: r["clip"].update(duration=5.0)),
+    "the claimed size": both(lambda r: r["clip"].update(width=1280)),
+    "the claimed sound": both(lambda r: r["clip"].update(audio=True, audio_codec="aac")),
+    "the input's bytes": lambda _n, f: input_of(f).write_bytes(b"other"),
+    "the input gone": lambda _n, f: input_of(f).unlink(),
+    "the input's digest, everywhere": both(lambda r: r["inputs"][0].update(sha256="0" * 64)),
+    "a clip outside the folder": both(lambda r: r["clip"].update(path="../secret.mp4")),
+    "an input by an absolute path": both(lambda r: r["inputs"][0].update(path="/etc/hostname")),
+    "the side file": lambda _n, f: side_file(f, lambda r: r.update(task_id="another")),
+    "a side file that is none": lambda _n, f: clip_of(f).with_name(clip_of(f).name + ".json").write_text("{}"),
+}
+
+
+def side_file(folder, change):
+    path = clip_of(folder).with_name(clip_of(folder).name + ".json")
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def test_an_untouched_notebook_is_all_right(folder):
+    report = wan.verify(folder / "n.ipynb")
+    assert report.ok, str(report)
+    assert {finding.what for finding in report.findings} == {
+        "record", "copies", "source", "request", "cost", "input", "clip", "side file",
+    }  # fmt: skip
+    assert all(finding.result == "ok" for finding in report.findings)
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_a_change_is_found(folder, name):
+    path = folder / "n.ipynb"
+    notebook = json.loads(path.read_text())
+    TAMPERINGS[name](notebook, folder)
+    path.write_text(json.dumps(notebook))
+    report = wan.verify(path)
+    assert not report.ok
+    assert "DIFFERS" in str(report)
+
+
+def test_the_command_prints_a_table_and_its_exit_code_tells(folder):
+    def run(*arguments):
+        return subprocess.run([SCRIPT, "verify", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+    done = run("n.ipynb")
+    assert (done.returncode, "nothing differs" in done.stdout) == (0, True)
+    clip_of(folder).unlink()
+    done = run("n.ipynb", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["ok"]) == (1, False)
+    assert [f["what"] for f in said["findings"] if f["result"] == "differs"] == ["clip"]
+    (folder / "broken.ipynb").write_text("{")
+    assert run("broken.ipynb").returncode == 1
+
+
+def test_a_copied_cell_and_a_cleared_output_are_no_tampering(folder):
+    path = folder / "n.ipynb"
+    notebook = json.loads(path.read_text())
+    copied = json.loads(json.dumps(notebook["cells"][1]))
+    copied["id"] = "copied"
+    notebook["cells"].append(copied)
+    notebook["cells"][1]["outputs"] = []
+    path.write_text(json.dumps(notebook))
+    assert wan.verify(path).ok
+
+
+def test_forged_words_do_not_break_the_table(folder):
+    path = folder / "n.ipynb"
+    notebook = json.loads(path.read_text())
+    the_run(notebook)["run_id"] = "<script>alert(1)</script>\n\x1b[2K"
+    path.write_text(json.dumps(notebook))
+    report = wan.verify(path)
+    assert "\x1b" not in str(report)
+    assert "<script>" not in report._repr_mimebundle_()["text/html"]
+
+
+def test_the_published_schema_is_the_models_own_and_takes_real_records(executed):
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == json_schema()
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    notebook = json.loads((executed / "n.ipynb").read_text())
+    validator = jsonschema.Draft202012Validator(json_schema())
+    validator.validate(the_run(notebook))
+    validator.validate(the_output(notebook)[MIME])
+    broken = {**the_run(notebook), "more": 1}
+    assert not validator.is_valid(broken)
