@@ -37,15 +37,19 @@ def executed(tmp_path_factory):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, folder / "in.ipynb")
+    execute(folder, "n.ipynb")
+    return folder
+
+
+def execute(folder, output):
     subprocess.run(
-        [sys.executable, "-m", "papermill", "--engine", "wan", "in.ipynb", "n.ipynb"],
+        [sys.executable, "-m", "papermill", "--engine", "wan", "in.ipynb", output],
         cwd=folder,
         env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60"},
         capture_output=True,
         timeout=120,
         check=True,
     )
-    return folder
 
 
 @pytest.fixture
@@ -141,6 +145,15 @@ def test_an_untouched_notebook_is_all_right(folder):
         "record", "copies", "source", "request", "cost", "input", "clip", "side file",
     }  # fmt: skip
     assert all(finding.result == "ok" for finding in report.findings)
+
+
+def test_a_notebook_that_reused_its_clips_is_all_right_too(executed):
+    execute(executed, "again.ipynb")
+    notebook = json.loads((executed / "again.ipynb").read_text())
+    first = json.loads((executed / "n.ipynb").read_text())
+    assert the_run(notebook)["from_run"] == the_run(first)["run_id"]
+    report = wan.verify(executed / "again.ipynb")
+    assert report.ok, str(report)
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)

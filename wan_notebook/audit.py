@@ -152,7 +152,7 @@ def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
 def _cost(record: dict[str, Any]) -> str:
     cost, usage = record["cost"], record["usage"] or {}
     billed = usage.get("duration")
-    if not cost["estimated"] and billed is not None and billed != cost["seconds"]:
+    if not cost["estimated"] and record["from_run"] is None and billed not in (None, cost["seconds"]):
         return f"{cost['seconds']:g} s are paid, {billed:g} s were used"
     if cost["amount"] is None or cost["rate"] is None:
         return ""
@@ -238,7 +238,10 @@ def _side_file(at: Finding, path: Path, record: dict[str, Any]) -> Finding:
     if wrong:
         return replace(at, result=DIFFERS, words=wrong[0])
     edited = digest({key: value for key, value in side.items() if key != "record_sha256"}) != side["record_sha256"]
-    same = all(_essence(side, name) == _essence(record, name) for name in ("run_id", "task_id", "sent", "clip"))
+    names = (
+        ("run_id", "task_id", "sent", "clip") if record["from_run"] is None else ("clip",)
+    )  # it tells of its own run
+    same = all(_essence(side, name) == _essence(record, name) for name in names)
     return at if same and not edited else replace(at, result=DIFFERS, words="it tells another story than the notebook")
 
 

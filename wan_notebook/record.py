@@ -127,6 +127,7 @@ class Record(Part):
     message: str | None
     usage: Usage | None
     cost: Cost | None
+    from_run: str | None = Field(description="the earlier run whose clip this is; nothing was spent then")
     clip: Clip | None
     error: str | None
     hint: str | None
