@@ -171,3 +171,37 @@ def test_running_a_cell_again_says_that_its_earlier_job_goes_on(notebook):
         again = notebook.run(f"%%wan_i2v twice {GOOD}\n{prompt}", cell_id="twice")
         assert any("earlier job of this cell (task task-1)" in note for note in again.record["notes"])
         assert any("and is billed" in note for note in again.record["notes"])
+
+
+def test_a_dry_run_sends_nothing_and_gives_the_name_to_what_it_found(notebook, server):
+    before = server.count("POST", SUBMIT)
+    cell = notebook.run(f"%%wan_i2v look {GOOD} --dry-run\nA cat.")
+    assert cell.error is None
+    (shown,) = cell.bundles
+    assert "Dry run: look" in shown["text/html"]
+    assert "curl -sS" in shown["text/plain"]
+    assert MIME not in shown
+    assert "sk-magic" not in str(shown)
+    assert server.count("POST", SUBMIT) == before
+    code = "print(look.body['input']['prompt'], look.cost, type(look).__name__, len(__import__('wan_notebook').jobs()))"
+    jobs = notebook.run("print(len(__import__('wan_notebook').jobs()))").text.strip()
+    assert notebook.run(code).text.strip() == f"A cat. about 0.05 USD DryRun {jobs}"
+
+
+def test_a_dry_run_gives_way_to_the_job_and_never_replaces_it(notebook, server):
+    notebook.run(f"%%wan_i2v later {GOOD} -n\nA cat.")
+    assert notebook.run(f"%%wan_i2v later {GOOD}\nA cat.").error is None
+    assert notebook.run("print(type(later).__name__)").text.strip() == "Job"
+    cell = notebook.run(f"%wan_i2v later {GOOD} -n")
+    assert "later still holds its Job" in cell.bundles[0]["text/plain"]
+    assert notebook.run("print(type(later).__name__)").text.strip() == "Job"
+
+
+def test_a_dry_run_needs_no_key_and_says_what_would_be_refused(folder):
+    with LiveKernel(folder) as live:
+        live.run("%load_ext wan_notebook")
+        cell = live.run(f"%%wan_i2v cat {GOOD} --region virginia --dry-run\nA cat.")
+        assert cell.error is None
+        assert "It would be refused:" in cell.bundles[0]["text/plain"]
+        wrong = live.run(f"%%wan_i2v cat {GOOD} --resolution 480P --dry-run\nA cat.")
+        assert "720P or 1080P" in "\n".join(wrong.error)

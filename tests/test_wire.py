@@ -16,7 +16,7 @@ from wan_notebook.media import SentMedia
 from wan_notebook.preparation import prepare
 from wan_notebook.request import I2VRequest
 from wan_notebook.tasks import TaskStatus
-from wan_notebook.wire import chunks, decode_task, encode, needs_resolving
+from wan_notebook.wire import chunks, decode_task, encode, submit_headers
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -86,8 +86,9 @@ def test_the_media_of_the_next_generation_stand_in_a_list_and_nowhere_else(photo
         "sha256": media["image"].sha256, "bytes": 240512, "mime": "image/png", "how": "base64",
     }}  # fmt: skip
     assert last["url"]["url"] == "https://example.com/end.png"
-    assert needs_resolving(body["input"])
-    assert not needs_resolving({"media": [{"type": "first_frame", "url": "https://example.com/oss://a"}]})
+    assert submit_headers(body)["X-DashScope-OssResourceResolve"] == "enable"
+    elsewhere = {"input": {"media": [{"type": "first_frame", "url": "https://example.com/oss://a"}]}}
+    assert set(submit_headers(elsewhere)) == {"Content-Type", "X-DashScope-Async"}
     data = json.loads(b"".join(chunks(body)[1]))
     assert data["input"]["media"][0]["url"].startswith("data:image/png;base64,")
 

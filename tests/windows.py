@@ -21,7 +21,7 @@ PROMPT = "The cat slowly turns its head towards the window."
 TASK_ID = "0385dc79-5ff8-4d82-bcb6-7a1c0e2f9d11"
 KEY = "sk-" + "0123456789abcdef" * 2
 # What JupyterLab 4.6 leaves of an output in a notebook nobody trusts; `download` is the one thing we can lose.
-TAGS = """a bdi code dd details div dl dt figcaption figure li ol span strong summary table tbody td tr ul video"""
+TAGS = """a bdi code dd details div dl dt figcaption figure li ol pre span strong summary table tbody td tr ul video"""
 ATTRIBUTES = """controls dir download height href poster preload rel src style target title width"""
 STYLES = """
 background-color border border-collapse border-left border-radius border-top cursor display flex flex-wrap float
@@ -155,8 +155,14 @@ def every_state(clip: Clip, folder: Path) -> list[JobUpdate]:
     return [told(state=state) for state in JobState if state is not JobState.DOWNLOADED] + [finished(clip, folder)]
 
 
-def assert_harmless(shown: dict[str, Any]) -> Page:
-    """The page holds nothing but our own elements, attributes and styles, and only safe addresses."""
+def assert_harmless(shown: dict[str, Any], *, lines: bool = False) -> Page:
+    """The page holds nothing but our own elements, attributes and styles, and only safe addresses.
+
+    Parameters
+    ----------
+    lines : bool
+        Whether the plain text may have several.
+    """
     page = Page(shown)
     for tag, attributes in page.elements:
         assert tag in TAGS.split()
@@ -168,7 +174,7 @@ def assert_harmless(shown: dict[str, Any]) -> Page:
             address = attributes.get(name) or ""
             assert ":" not in address or address.startswith(SAFE)
     assert not FORGING.search(shown["text/html"].replace("\n", ""))
-    line = shown["text/plain"]
+    line = shown["text/plain"].replace("\n", "" if lines else "\n")
     assert len(line.splitlines()) == 1
     assert not FORGING.search(line)
     shown["text/html"].encode()

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from wan_notebook.forms import form
     from wan_notebook.job import Job
     from wan_notebook.nesting import run
+    from wan_notebook.preview import DryRun
+    from wan_notebook.rehearsal import dry_run
     from wan_notebook.request import I2VRequest
     from wan_notebook.sidefiles import load_record
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
@@ -61,6 +63,8 @@ _HOMES = {
     "submit": "cells",
     "Explanation": "explanations",
     "explain": "explanations",
+    "DryRun": "preview",
+    "dry_run": "rehearsal",
     "form": "forms",
     "load_record": "sidefiles",
     "run": "nesting",
@@ -93,6 +97,7 @@ __all__ = [
     "BudgetError",
     "ConfigurationError",
     "DownloadError",
+    "DryRun",
     "Explanation",
     "I2VRequest",
     "InvalidRequestError",
@@ -112,6 +117,7 @@ __all__ = [
     "WanError",
     "__version__",
     "agenerate",
+    "dry_run",
     "explain",
     "form",
     "generate",

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook import markup
 from wan_notebook.addresses import public_url
-from wan_notebook.markup import fact
+from wan_notebook.markup import fact, tag
 from wan_notebook.request import parameters
 from wan_notebook.wire import EXPLICIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from wan_notebook.markup import Html
+    from wan_notebook.media import SentMedia
     from wan_notebook.request import I2VRequest
 
-__all__ = ["Asked"]
+__all__ = ["Asked", "frames_as_sent"]
 
 STRIP = ("model", "resolution", "duration", "audio", "seed")
 TEXTS = ("prompt", "negative_prompt")
@@ -77,3 +79,18 @@ class Asked:
             if name not in (*TEXTS, *media, *here) and value is not None:
                 shown = str(value)
                 yield name, shown.lower() if isinstance(value, bool) else shown, self.mark(name)
+
+
+def frames_as_sent(media: Iterable[SentMedia]) -> Html | None:
+    """The frames that are cropped, padded or made smaller, to look at."""
+    shown = [
+        tag(
+            "div",
+            tag("img", src=markup.data_uri("image/jpeg", item.preview), alt=f"{item.role} as it is sent"),
+            tag("div", f"{item.role} as it is sent: {item.width} × {item.height} pixels", style=markup.MUTED),
+            style="margin:8px 14px 0 0",
+        )
+        for item in media
+        if item.preview
+    ]
+    return tag("div", *shown, style="display:flex;flex-wrap:wrap") if shown else None

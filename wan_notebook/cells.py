@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook import arguments, frontend, pricing, rendering, spending
+from wan_notebook import arguments, frontend, phrases, pricing, rendering, spending
 from wan_notebook.config import SIMULATOR
 from wan_notebook.session import session
 
@@ -218,12 +218,12 @@ _shown: dict[str, Callable[[], dict[str, Any]]] = {}  # run id -> what its outpu
 
 def _card(job: Job, embed_limit: int) -> list[Callable[[JobUpdate], None]]:
     hall = session()
-    silence = pricing.saving_of_silence(job.request, job.update.region)
+    saving = pricing.saving_of_silence(job.request, job.update.region)
 
     def bundle(update: JobUpdate) -> dict[str, Any]:
         remarks = []
-        if silence is not None and not update.state.ended:
-            remarks.append(f"without sound (--no-audio, audio=False) it would cost {silence} less")
+        if saving is not None and update.cost is not None and not update.state.ended:
+            remarks.append(phrases.silence(update.cost, saving))
         if update.clip is not None and update.clip.audio and hall.front_end == "vscode":
             remarks.append(AAC_REMARK)
         if frontend.plugin_missing():

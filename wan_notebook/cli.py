@@ -55,6 +55,38 @@ def simulator(port: int, speed: float, ready_file: Path | None) -> None:
         raise click.ClickException(f"the simulator cannot start: {error}") from None
 
 
+class _OfRequest(click.Command):
+    """A command that has the options of a request, too; they are made when it is used, not when this is imported."""
+
+    _made = False
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        if not self._made:
+            from wan_notebook.generation import options
+
+            self._made, self.params = True, [*options(), *self.params]
+        return super().get_params(ctx)
+
+
+@cli.command(cls=_OfRequest)
+@click.option("--name", help="For the clip's file name.")
+@click.option("--region", help="singapore (default), beijing, virginia, frankfurt or simulator.")
+@click.option("-o", "--output-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder (wan_outputs).")
+@click.option("-y", "--yes", is_flag=True, help="Submit even where the price is unknown.")
+@click.option("--force", is_flag=True, help="Pay for a new clip even where this very request was paid for already.")
+@click.option("--max-cost", help="The most this clip may cost: 0.5, or '0.5 USD'.")
+@click.option("-n", "--dry-run", is_flag=True, help="Send nothing: show the request, its curl and SDK, the price.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the clip's path and its record, or the dry run.")
+def generate(**said: Any) -> None:
+    """Make a clip that follows PROMPT, wait for it, and print its path.
+
+    Progress goes to standard error. Ctrl-C stops the waiting, not the task: it says how to get the clip later.
+    """
+    from wan_notebook.generation import generate as make
+
+    sys.exit(make(**said))
+
+
 @cli.command()
 @click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of in place.")

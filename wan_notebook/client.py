@@ -32,7 +32,7 @@ from wan_notebook.wire import (
     decode_error,
     decode_store_error,
     decode_task,
-    needs_resolving,
+    submit_headers,
     upload_form,
 )
 from wan_notebook.wording import trouble
@@ -134,13 +134,7 @@ class WanClient:
             It was refused (AuthenticationError, RateLimitError for 401 and 429).
         """
         length, pieces = chunks(body)
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Length": str(length),
-            "X-DashScope-Async": "enable",
-        }
-        if needs_resolving(body["input"]):
-            headers["X-DashScope-OssResourceResolve"] = "enable"
+        headers = {**submit_headers(body), "Content-Length": str(length)}
         timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS, pool=QUERY_SECONDS)
         try:
             async with asyncio.timeout(SUBMIT_SECONDS):

@@ -149,6 +149,7 @@ class ServiceFacts:
     upload_seconds: int
     poll_seconds: int
     seed_max: int
+    fps: int
     source: Source
 
 

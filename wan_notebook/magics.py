@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from wan_notebook.options import Line
+    from wan_notebook.request import I2VRequest
 
 __all__ = ["WanMagics", "register", "unregister"]
 
@@ -28,7 +29,8 @@ INTRODUCTION = """Turn the picture given with --image into a video; the cell's b
 
 The cell returns at once. Its card becomes the video, the variable (here `cat`) holds the Job: cat.status, cat.result(),
 await cat, cat.cancel(), cat.request, cat.record. $name and {expression} stand for values of the notebook in the line;
-the body is taken as it is. As a line, `%wan_i2v` works without a prompt.
+the body is taken as it is. As a line, `%wan_i2v` works without a prompt. With --dry-run nothing is sent and no key is
+needed: it shows the exact request, the same for curl and for the vendor's SDK, the clip to expect and the price.
 
 """
 
@@ -80,6 +82,9 @@ class VideoMagic:
             raise InvalidRequestError([*problems, *error.problems]) from None
         if problems:
             raise InvalidRequestError(problems)
+        if said.dry_run:
+            self._rehearse(request, said)
+            return
         job = cells.launch(
             request,
             name=said.name,
@@ -103,9 +108,31 @@ class VideoMagic:
             if (ended_badly := job.exception()) is not None:
                 raise ended_badly
 
+    def _rehearse(self, request: I2VRequest, said: Line) -> None:
+        """Show the dry run, and bind it where the name is free; a Job is never let go for it."""
+        from IPython.display import display
+
+        from wan_notebook.job import Job
+        from wan_notebook.rehearsal import rehearse
+
+        taken = isinstance(self.shell.user_ns.get(said.name or ""), Job)
+        notes = [f"{said.name} still holds its Job: this dry run is not bound to the name"] if taken else []
+        dry = rehearse(
+            request,
+            name=said.name,
+            region=said.region,
+            output_dir=said.output_dir,
+            max_cost=said.max_cost,
+            notes=notes,
+        )
+        if said.name and not taken:
+            self.shell.user_ns[said.name] = dry
+        display(dry)
+
     def _name_problem(self, said: Line) -> Any:
         from wan_notebook.errors import Problem
         from wan_notebook.job import Job
+        from wan_notebook.preview import DryRun
 
         name = said.name
         if name is None:
@@ -113,7 +140,7 @@ class VideoMagic:
         if not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
             return Problem("name", name, "no name for a variable", "a Python identifier that is no keyword or builtin")
         held = self.shell.user_ns.get(name)
-        if held is not None and not isinstance(held, Job):
+        if held is not None and not isinstance(held, (Job, DryRun)):
             problem = f"this variable already holds something else ({type(held).__name__})"
             return Problem("name", name, problem, fix="Choose another name.")
         return None

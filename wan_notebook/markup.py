@@ -38,6 +38,7 @@ __all__ = [
     "fold",
     "quoted",
     "row",
+    "source",
     "steps",
     "table",
     "tag",
@@ -124,6 +125,12 @@ def bullets(sentences: Iterable[object]) -> Html | None:
 def code(text: object) -> Html:
     """Something to select and copy: an id, a call."""
     return tag("code", text)
+
+
+def source(text: str) -> Html:
+    """Lines to select and copy as they are: a request, a command, a program."""
+    look = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:8px 10px;border-radius:4px;font-size:0.9em"
+    return tag("pre", text, style=f"{look};background-color:rgba(128,128,128,0.12)")
 
 
 def quoted(text: str, label: str = "") -> Html:

@@ -22,7 +22,7 @@ ELSEWHERE = {
     "size": f"{SHAPE}, and resolution gives the number of pixels",
     "ratio": SHAPE,
     "aspect_ratio": SHAPE,
-    "fps": "The service has no such parameter: clips have 30 frames per second",
+    "fps": "The service has no such parameter: clips have {fps} frames per second",
     "extend_prompt": "Its documented name is prompt_extend",
     "first_frame_url": "Its name here is image (or img_url)",
     "last_frame_url": "Its name here is last_frame",
@@ -39,8 +39,8 @@ ELSEWHERE = {
 
 def unknown_field(name: str, value: object, known: Iterable[str]) -> Problem:
     """The problem of a parameter that does not exist."""
-    fix = ELSEWHERE.get(name)
-    if fix is None:
+    fix = ELSEWHERE.get(name, "").format(fps=catalog().service.fps)
+    if not fix:
         close = suggest(name, known)
         fix = f"Did you mean {close}?" if close else "Leave it out"
     return Problem(shown(name), "" if name == "api_key" else shown(value), "there is no such parameter", "", fix)

@@ -42,7 +42,7 @@ class Line:
         The request's fields as written.
     region, output_dir : str or None
     wait, embed : bool or None
-    yes, force : bool
+    yes, force, dry_run : bool
     max_cost : str or None
     """
 
@@ -54,6 +54,7 @@ class Line:
     embed: bool | None = None
     yes: bool = False
     force: bool = False
+    dry_run: bool = False
     max_cost: str | None = None
 
 
@@ -108,6 +109,7 @@ def _parser() -> Parser:
     add(group, "yes", flag=True, text="submit even where the price is unknown", short="-y")
     add(group, "force", flag=True, text="make and pay for a new clip even where this very request was paid for already")
     add(group, "max_cost", flag=False, text="the most this clip may cost: 0.5, or '0.5 USD'")
+    add(group, "dry_run", flag=True, text="send nothing: show the request, its curl and SDK, the price", short="-n")
     return parser
 
 
@@ -143,8 +145,8 @@ def parse(line: str, evaluate: Callable[[str], Any]) -> Line:
     """
     said = read(_parser(), line, evaluate)
     ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed", "max_cost")}
-    yes, force = (bool(said.pop(name, False)) for name in ("yes", "force"))
-    return Line(yes=yes, force=force, fields=said, **ours)
+    yes, force, dry_run = (bool(said.pop(name, False)) for name in ("yes", "force", "dry_run"))
+    return Line(yes=yes, force=force, dry_run=dry_run, fields=said, **ours)
 
 
 def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str, Any]:

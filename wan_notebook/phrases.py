@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from wan_notebook.wording import redacted
@@ -11,7 +13,7 @@ from wan_notebook.wording import redacted
 if TYPE_CHECKING:
     from wan_notebook.tasks import Clip, Cost
 
-__all__ = ["clean", "clip_facts", "clock", "file_size", "harmless", "moment", "price", "shortened"]
+__all__ = ["clean", "clip_facts", "clock", "file_size", "harmless", "moment", "price", "shortened", "silence"]
 
 # Control characters, lone surrogates and marks that reorder text: a prompt must not forge the lines around it.
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -86,6 +88,19 @@ def price(cost: Cost | None, *, simulated: bool) -> str:
         return f"nothing is billed: simulated (a real one: {' · '.join(filter(None, (str(cost), dated)))})"
     billed = "" if cost.estimated else f"{cost.seconds:g} s billed"
     return " · ".join(filter(None, (str(cost), billed, cost.region.title(), dated)))
+
+
+def silence(cost: Cost, saving: Cost) -> str:
+    """What the same clip would cost without sound.
+
+    Parameters
+    ----------
+    cost, saving : Cost
+        The price with sound, and what is saved; both known.
+    """
+    full, saved = cost.amount or Decimal(), saving.amount or Decimal()
+    half = ", half as much" if full == 2 * saved else ""
+    return f"without sound (--no-audio, audio=False) it would cost {replace(cost, amount=full - saved)}{half}"
 
 
 def clip_facts(clip: Clip) -> list[str]:

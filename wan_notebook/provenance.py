@@ -23,9 +23,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wan_notebook.media import SentMedia
-    from wan_notebook.tasks import JobUpdate
+    from wan_notebook.tasks import Cost, JobUpdate
 
-__all__ = ["MAX_RECORD_BYTES", "MIME", "SCHEMA_VERSION", "build_record", "canonical_json", "digest", "is_record"]
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "MIME",
+    "SCHEMA_VERSION",
+    "build_record",
+    "canonical_json",
+    "cost_facts",
+    "digest",
+    "is_record",
+]
 
 MIME = "application/vnd.wan-notebook.v1+json"
 SCHEMA_VERSION = 1
@@ -116,7 +125,7 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "code": task.code if task else None,
         "message": task.message if task else None,
         "usage": {k: v for k, v in asdict(task.usage).items() if v is not None} if task and task.usage else None,
-        "cost": _cost(update),
+        "cost": cost_facts(update.cost),
         "from_run": update.from_run,
         "clip": _clip(update),
         "error": update.error,
@@ -169,8 +178,8 @@ def _input(item: SentMedia, update: JobUpdate) -> dict[str, Any]:
     }
 
 
-def _cost(update: JobUpdate) -> dict[str, Any] | None:
-    cost = update.cost
+def cost_facts(cost: Cost | None) -> dict[str, Any] | None:
+    """Money as it is recorded: amounts as text, so that nothing is rounded; None where a price is not known."""
     if cost is None:
         return None
 

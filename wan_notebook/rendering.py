@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook import markup
 from wan_notebook.addresses import expires, public_url
 from wan_notebook.answers import address
-from wan_notebook.asked import Asked
+from wan_notebook.asked import Asked, frames_as_sent
 from wan_notebook.catalog import catalog
 from wan_notebook.markup import MUTED, code, fact, row, tag
 from wan_notebook.phrases import clean, clock, moment, price, shortened
@@ -111,7 +111,7 @@ def _working(update: JobUpdate, notes: Html | None) -> Html:
         _head(update, _state_words(update), clock(update.elapsed_seconds)),
         _steps(update),
         _strip(update),
-        _frames(update),
+        frames_as_sent(update.media),
         _prompts(update),
         notes,
         tag("div", how_to, style=f"margin-top:6px;{MUTED}"),
@@ -208,21 +208,6 @@ def _times(update: JobUpdate) -> Html | None:
     return row(*words, finished and f"finished {finished}", style=f"margin-top:4px;{MUTED}")
 
 
-def _frames(update: JobUpdate) -> Html | None:
-    """The frames that were cropped, padded or made smaller, as they are sent."""
-    shown = [
-        tag(
-            "div",
-            tag("img", src=markup.data_uri("image/jpeg", item.preview), alt=f"{item.role} as it is sent"),
-            tag("div", f"{item.role} as it is sent: {item.width} × {item.height} pixels", style=MUTED),
-            style="margin:8px 14px 0 0",
-        )
-        for item in update.media
-        if item.preview
-    ]
-    return tag("div", *shown, style="display:flex;flex-wrap:wrap") if shown else None
-
-
 def _prompts(update: JobUpdate) -> Html | None:
     """What was asked and what the service made of it: one short prompt stands open, anything more is folded."""
     asked, rewritten = update.request.prompt or "", (update.task and update.task.actual_prompt) or ""
@@ -250,7 +235,9 @@ def _parameters(update: JobUpdate) -> Html:
     if update.task and update.task.request_id:
         rows.append(("request_id", update.task.request_id, ""))
     note = tag("div", REPEATABLE, style=f"margin-top:6px;{MUTED}")
-    return markup.fold("Parameters", markup.table(rows), _frames(update) if update.state.ended else None, note)
+    return markup.fold(
+        "Parameters", markup.table(rows), frames_as_sent(update.media) if update.state.ended else None, note
+    )
 
 
 def _state_line(update: JobUpdate) -> str:

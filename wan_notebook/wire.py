@@ -18,24 +18,25 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.addresses import recorded_url
 from wan_notebook.answers import address, json_object, number, task_id_checked, text
 from wan_notebook.errors import InvalidRequestError, Problem, TransportError
-from wan_notebook.media import EXTENSIONS
+from wan_notebook.media import EXTENSIONS, SentMedia
 from wan_notebook.request import parameters
 from wan_notebook.tasks import Task, Usage
 
 if TYPE_CHECKING:
     from wan_notebook.facts import Wire
-    from wan_notebook.media import SentMedia
     from wan_notebook.request import I2VRequest
 
 __all__ = [
     "NOT_SUBMITTED",
     "SUBMIT_PATH",
     "chunks",
+    "data_uri_length",
     "decode_error",
     "decode_store_error",
     "decode_task",
     "encode",
-    "needs_resolving",
+    "pieces",
+    "submit_headers",
     "upload_form",
 ]
 
@@ -99,23 +100,30 @@ def _described(item: SentMedia) -> dict[str, Any]:
     return {"sha256": item.sha256, "bytes": item.bytes, "mime": item.mime, "how": item.how}
 
 
-def needs_resolving(part: object) -> bool:
-    """Whether an ``oss://`` address stands anywhere in a body: the service then wants a header of its own.
+def submit_headers(body: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of a submit beside the key's, the workspace's and the length."""
+    headers = {"Content-Type": "application/json", "X-DashScope-Async": "enable"}
+    return {**headers, "X-DashScope-OssResourceResolve": "enable"} if _needs_resolving(body) else headers
 
-    >>> needs_resolving({"input": {"media": [{"type": "first_frame", "url": "oss://a/b"}]}})
+
+def _needs_resolving(part: object) -> bool:
+    """Whether an ``oss://`` address stands, or will stand, anywhere in a body: the service then wants a header more.
+
+    >>> _needs_resolving({"input": {"media": [{"type": "first_frame", "url": "oss://a/b"}]}})
     True
     """
     if isinstance(part, Mapping):
-        return any(map(needs_resolving, part.values()))
+        return any(map(_needs_resolving, part.values()))
     if isinstance(part, list):
-        return any(map(needs_resolving, part))
-    return isinstance(part, str) and part[:6].lower() == "oss://"
+        return any(map(_needs_resolving, part))
+    return part.how == "oss" if isinstance(part, SentMedia) else isinstance(part, str) and part[:6].lower() == "oss://"
 
 
-def chunks(body: Mapping[str, Any]) -> tuple[int, Iterator[bytes]]:
-    """The body's JSON as (length in bytes, pieces), base64 made piece by piece.
+def pieces(body: Mapping[str, Any]) -> list[str | SentMedia]:
+    """The body's JSON, cut where a medium stands whose bytes are not text yet.
 
-    A 20 MB photograph never stands in memory twice.
+    >>> pieces({"prompt": "猫"})
+    ['{"prompt":"猫"}']
     """
     marks: dict[str, SentMedia] = {}
 
@@ -125,23 +133,29 @@ def chunks(body: Mapping[str, Any]) -> tuple[int, Iterator[bytes]]:
         return name
 
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=mark)
-    if not marks:
-        data = text.encode()
-        return len(data), iter((data,))
-    pieces = re.split("(" + "|".join(marks) + ")", text)
-    length = sum(_data_uri_length(marks[p]) if p in marks else len(p.encode()) for p in pieces)
+    return [marks.get(part, part) for part in re.split("(" + "|".join(marks) + ")", text)] if marks else [text]
+
+
+def chunks(body: Mapping[str, Any]) -> tuple[int, Iterator[bytes]]:
+    """The body's JSON as (length in bytes, pieces), base64 made piece by piece.
+
+    A 20 MB photograph never stands in memory twice.
+    """
+    parts = pieces(body)
+    length = sum(len(part.encode()) if isinstance(part, str) else data_uri_length(part) for part in parts)
 
     def stream() -> Iterator[bytes]:
-        for piece in pieces:
-            if piece in marks:
-                yield from _data_uri(marks[piece])
+        for part in parts:
+            if isinstance(part, str):
+                yield part.encode()
             else:
-                yield piece.encode()
+                yield from _data_uri(part)
 
     return length, stream()
 
 
-def _data_uri_length(item: SentMedia) -> int:
+def data_uri_length(item: SentMedia) -> int:
+    """Characters of a medium as a ``data:`` URI."""
     return len(f"data:{item.mime};base64,") + 4 * -(-item.bytes // 3)
 
 

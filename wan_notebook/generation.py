@@ -1,0 +1,135 @@
+"""``wan-notebook generate``: one clip from a terminal, with the options of the magic.
+
+The clip's path (or JSON) goes to standard output and everything else to standard error, so that a shell can use it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wan_notebook import cells, rendering
+from wan_notebook.catalog import catalog
+from wan_notebook.config import Settings
+from wan_notebook.errors import JobTimeoutError
+from wan_notebook.options import SHORT
+from wan_notebook.rehearsal import rehearse
+from wan_notebook.request import I2VRequest, UnknownModelWarning, parameters
+from wan_notebook.session import session
+from wan_notebook.tasks import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from wan_notebook.errors import WanError
+    from wan_notebook.job import Job
+    from wan_notebook.tasks import JobUpdate
+
+__all__ = ["generate", "options"]
+
+LOOK_SECONDS, ANSWER_SECONDS = 0.1, 15.0
+GET_IT = "Within {hours} h its clip can be had: GET /tasks/{id} at the same region, with the same key."
+
+
+def options() -> Iterator[click.Parameter]:
+    """The prompt and the options of a request, from its own declaration."""
+    for info in parameters():
+        words = info.help + (f" ({', '.join(map(str, info.choices))})" if info.choices else "")
+        if info.name == "prompt":
+            yield click.Argument(["prompt"], required=False)
+        elif info.kind == "flag":
+            long = info.name.replace("_", "-")
+            yield click.Option([f"--{long}/--no-{long}", info.name], default=None, help=words)
+        else:
+            short = [SHORT[info.name]] if info.name in SHORT else []
+            yield click.Option([*short, f"--{info.name.replace('_', '-')}", info.name], help=words)
+
+
+def generate(
+    *,
+    name: str | None,
+    region: str | None,
+    output_dir: Path | None,
+    yes: bool,
+    force: bool,
+    max_cost: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **fields: Any,
+) -> int:
+    """Make one clip, or only look at the request; returns the exit code.
+
+    Raises
+    ------
+    WanError
+        Why there is no clip.
+    """
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", UnknownModelWarning)
+        request = I2VRequest(**{field: value for field, value in fields.items() if value is not None})
+    for remark in remarks:
+        click.echo(f"{remark.message}", err=True)
+    if dry_run:
+        dry = rehearse(request, name=name, region=region, output_dir=output_dir, max_cost=max_cost)
+        click.echo(_json(dry.as_dict()) if as_json else str(dry))
+        return 1 if dry.problems else 0
+    settings = Settings.resolve(region=region)
+    job = cells.launch(
+        request,
+        name=name,
+        settings=settings,
+        output_dir=output_dir,
+        yes=yes,
+        force=force,
+        max_cost=max_cost,
+        watch=[_progress()],
+    )
+    try:
+        result = job.result()
+    except KeyboardInterrupt:
+        raise _left(job) from None
+    click.echo(_json({"path": str(result.path), "record": result.record}) if as_json else str(result.path))
+    return 0
+
+
+def _progress() -> Callable[[JobUpdate], None]:
+    """Prints a line for each new state; nothing is overwritten, so that it reads as well in a log."""
+    last: list[object] = []
+
+    def show(update: JobUpdate) -> None:
+        now = [update.state, update.task and update.task.task_status, update.notes]
+        badly = update.state.ended and update.state is not JobState.DOWNLOADED  # what follows says how
+        if now != last and not badly:
+            last[:] = now
+            click.echo(rendering.bundle(update)["text/plain"], err=True)
+
+    return show
+
+
+def _left(job: Job) -> WanError:
+    """Stop following; what is to be said then. A submit under way gets a moment to tell its task id."""
+    if job.state is JobState.SUBMITTING:
+        click.echo("Interrupted while the request is being sent: waiting for its answer.", err=True)
+    end = time.monotonic() + ANSWER_SECONDS
+    while job.state is JobState.SUBMITTING and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
+    logging.getLogger("wan_notebook").setLevel(logging.ERROR)  # what it would warn of is said here
+    session().runner.close()
+    job.wait(LOOK_SECONDS)
+    said = job.update.hint or ""
+    if job.task_id is not None and not job.update.simulated:
+        keep = catalog().service.keep_seconds // 3600
+        said = f"{said} {GET_IT.format(id=job.task_id, hours=keep)}"
+    return JobTimeoutError("interrupted: no longer waiting.", task_id=job.task_id, hint=said.strip())
+
+
+def _json(value: dict[str, Any]) -> str:
+    """JSON that any terminal can print."""
+    return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"), indent=2)
