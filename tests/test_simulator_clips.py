@@ -177,6 +177,19 @@ def test_shape_only_may_give_the_same_clip_for_every_seed(shaped: Caller) -> Non
     assert shaped.made(audio=False, **SMALL) == shaped.made(audio=False, **{**SMALL, "seed": 8})
 
 
+def test_a_clip_of_the_shape_only_has_each_of_its_frames_and_can_be_entered_anywhere(shaped: Caller) -> None:
+    data = shaped.made(audio=True, resolution="720P", duration=5)
+    clip = probe(data)
+    assert (len(clip.frames), clip.rate, clip.codecs) == (150, 30, ["h264", "aac"])
+    assert difference(clip.frames[0], clip.frames[-1]) < 2
+    assert abs(len(clip.sound) / 4 / 44100 - 5) < 0.1
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        container.seek(int(4 / stream.time_base), stream=stream)
+        assert next(container.decode(stream)).time == 4
+
+
 EVERY = [
     *(("wan2.6-i2v-flash", tier, seconds) for tier in ("720P", "1080P") for seconds in range(2, 16)),
     *(("wan2.6-i2v", tier, seconds) for tier in ("720P", "1080P") for seconds in (2, 5, 15)),

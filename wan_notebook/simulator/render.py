@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 
@@ -17,6 +17,7 @@ from . import camera, sound
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterator
     from pathlib import Path
 
     from PIL import Image
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FPS", "Abandoned", "Script", "clip_size", "render"]
 
 FPS = 30
+STILL_SECONDS = 2
 PIXELS = {"480P": 832 * 480, "720P": 1280 * 720, "1080P": 1920 * 1080}
 """Pixels of a tier. 720P as documented (750x1000 becomes 816x1104); the other two are not documented for image-to-video
 and taken from the tiers of text-to-video."""
@@ -111,6 +113,8 @@ def _encode(
     video = container.add_stream("libx264", rate=FPS)
     video.width, video.height, video.pix_fmt = width, height, "yuv420p"
     video.options = {"preset": "ultrafast" if script.shape else "superfast", "crf": "23", "threads": "2"}
+    if script.shape:  # each second can be decoded by itself, so that it can be repeated
+        video.options |= {"g": str(FPS), "x264-params": "scenecut=0"}
     context = video.codec_context
     context.color_range, context.colorspace, context.color_primaries, context.color_trc = (
         1,
@@ -122,29 +126,53 @@ def _encode(
     if track is not None:
         voice = container.add_stream("aac", rate=sound.RATE, layout="stereo")
         voice.bit_rate = 128_000
+    for second, packets in enumerate(_seconds(video, script, picture, stop)):
+        container.mux(packets)
+        if track is not None and voice is not None:
+            container.mux(voice.encode(_samples(track, second)))
+    if voice is not None:
+        container.mux(voice.encode(None))
+
+
+def _seconds(
+    video: av.VideoStream, script: Script, picture: Image.Image, stop: threading.Event
+) -> Iterator[list[av.Packet[Any]]]:
+    """The encoded picture, second by second; of a clip that only has the shape, two seconds over and over."""
+    count = min(script.seconds, STILL_SECONDS) if script.shape else script.seconds
     moving = camera.frames(
         picture,
         script.size,
-        script.seconds * FPS,
+        count * FPS,
         seed=script.seed,
         multi=script.multi,
         marked=script.watermark,
         still=script.shape,
     )
     drawn, frame = None, None
+    packets: list[av.Packet[Any]] = []
     for number, planes in enumerate(moving):
         if stop.is_set():
             raise Abandoned
         if frame is None or planes is not drawn:
             drawn, frame = planes, _frame(planes)
         frame.pts, frame.time_base = number, Fraction(1, FPS)
-        container.mux(video.encode(frame))
-        if track is not None and voice is not None and number % FPS == 0:
-            second = number // FPS
-            container.mux(voice.encode(_samples(track, second)))
-    container.mux(video.encode(None))
-    if voice is not None:
-        container.mux(voice.encode(None))
+        packets += video.encode(frame)
+        if number == count * FPS - 1:
+            packets += video.encode(None)
+        if not script.shape and number % FPS == FPS - 1:
+            yield packets
+            packets = []
+    for second in range(script.seconds if script.shape else 0):
+        first = second % count * FPS
+        yield [_moved(packet, second * FPS - first) for packet in packets[first : first + FPS]]
+
+
+def _moved(packet: av.Packet[Any], frames: int) -> av.Packet[Any]:
+    """The same picture so many frames later."""
+    copy: av.Packet[Any] = av.Packet(bytes(packet))
+    copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
+    copy.pts, copy.dts, copy.duration = (packet.pts or 0) + frames, (packet.dts or 0) + frames, 1
+    return copy
 
 
 def _samples(track: bytes, second: int) -> av.AudioFrame:
