@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from caller import tone
+from caller import picture, tone
 from PIL import Image
 from referee import (
     BOTH,
@@ -38,9 +38,14 @@ if TYPE_CHECKING:
 
 FLASH, PLUS22 = "wan2.6-i2v-flash", "wan2.2-i2v-plus"
 PROMPT = {"model": FLASH, "prompt": "A cat."}
-# Kind of medium -> local file; a large picture is uploaded by us without being asked to.
+# Kind of medium -> local file. Small pictures we upload only where `upload="oss"` asks for it, large ones by ourselves.
 CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "a large picture": (PROMPT, {"img_url": "cat.bmp"}),
+    "a small picture": (PROMPT, {"img_url": "cat.jpg"}),
+    "a small PNG": ({**PROMPT, "audio": False, "resolution": "1080P"}, {"img_url": "cat.png"}),
+    "a small WEBP": ({"model": "wanx2.1-i2v-plus", "prompt": "A cat."}, {"img_url": "cat.webp"}),
+    "a small picture and an mp3": (PROMPT, {"img_url": "cat.jpg", "audio_url": "rap.mp3"}),
+    "a name full of signs": (PROMPT, {"img_url": "a&b=c #1 (2).jpg"}),
     "a wav": ({**PROMPT, "img_url": "https://example.com/cat.png"}, {"audio_url": "rap.wav"}),
     "an mp3": ({**PROMPT, "img_url": "https://example.com/cat.png", "audio": True}, {"audio_url": "rap.mp3"}),
     "a picture and a sound": (PROMPT, {"img_url": "cat.bmp", "audio_url": "rap.wav"}),
@@ -53,8 +58,10 @@ CASES27: dict[str, tuple[dict[str, Any], dict[str, str]]] = {  # the first versi
         {"model": "wan2.7-i2v", "prompt": "A cat."},
         {"first_frame": "cat.bmp", "last_frame": "a cat 猫.bmp", "driving_audio": "rap.mp3"},
     ),
+    "2.7, two small pictures": ({"model": "wan2.7-i2v"}, {"first_frame": "cat.jpg", "last_frame": "cat.png"}),
 }
 EVERY = CASES | CASES27
+SMALL = {"cat.jpg", "cat.png", "cat.webp", "a&b=c #1 (2).jpg"}
 MIME = {"audio/x-wav": "audio/wav"}
 
 
@@ -65,6 +72,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     Image.radial_gradient("L").resize((1700, 1700)).convert("RGB").save(large, "BMP")
     for name in ("cat.bmp", "a cat 猫.bmp"):
         (folder / name).write_bytes(large.getvalue())
+    for name in SMALL:
+        (folder / name).write_bytes(picture(form=name.rpartition(".")[2].replace("jpg", "jpeg")))
     (folder / "rap.wav").write_bytes(tone(3))
     (folder / "rap.mp3").write_bytes((request.config.rootpath / "notebooks" / "audio" / "verse.mp3").read_bytes())
     return folder
@@ -74,7 +83,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 def referee(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Referee]:
     with sitting() as referee:
         ours = {
-            name: {**rest, **{NAMES.get(kind, kind): str(folder / file) for kind, file in files.items()}}
+            name: {
+                **rest,
+                **{NAMES.get(kind, kind): str(folder / file) for kind, file in files.items()},
+                **({"upload": "oss"} if SMALL & set(files.values()) else {}),
+            }
             for name, (rest, files) in EVERY.items()
         }
         referee.let_us_submit(ours, tmp_path_factory.mktemp("clips"))
@@ -102,7 +115,8 @@ def _theirs(name: str, folder: Path, version: str) -> dict[str, Any]:
         # The SDK names its objects like the files: each has a name of its own, so that it is found again.
         copied = folder / version / f"{list(EVERY).index(name)} {version} {kind} {file}"
         copied.write_bytes((folder / file).read_bytes())
-        urls[kind] = f"file://{copied}"
+        # ... and it cuts what follows a # off a file:// address.
+        urls[kind] = str(copied) if "#" in file else f"file://{copied}"
     listed = [{"type": kind, "url": url} for kind, url in urls.items() if kind in NAMES]
     return {**rest, **({"media": listed} if listed else urls)}
 
