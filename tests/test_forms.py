@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,6 +321,35 @@ def test_the_last_of_upload_and_path_counts(desk):
     assert (image.upload.value, form.request.image_facts.width) == ((), 451)
     image.upload.value = [uploaded(desk)]
     assert form.request.image_facts.width == 600
+
+
+def test_a_sound_shows_its_length_and_what_the_clip_leaves_of_it(desk):
+    verse = (Path(__file__).parent.parent / "notebooks" / "audio" / "verse.mp3").read_bytes()
+    form = wan.form(**GOOD)
+    sound = form.fields["audio_url"]
+    file = {"name": "mine.mp3", "type": "audio/mpeg", "size": 1, "content": verse, "last_modified": datetime.now(UTC)}
+    sound.upload.value = [file]
+    assert form.request.audio_url == verse
+    assert "mine.mp3: 13.4 s, mp3 108 kB" in said(sound.line)
+    assert "the clip has 5 s: the rest is cut" in said(form.remarks)
+    put(form, model="wan2.2-i2v-flash")
+    assert (sound.value, sound.upload.disabled) == (None, True)
+    assert "wan2.7-i2v" in said(sound.line)
+    put(form, model="wan2.6-i2v-flash", audio_url="https://example.com/verse.mp3")
+    assert form.request.audio_url == "https://example.com/verse.mp3"
+    assert "its length is not known here" in said(sound.line)
+
+
+def test_a_last_frame_is_offered_where_the_model_takes_one(desk):
+    form = wan.form(**GOOD)
+    last = form.fields["last_frame"]
+    assert (last.control.disabled, last.upload.disabled, last.value) == (True, True, None)
+    put(form, model="wan2.7-i2v", last_frame="images/coffee.png")
+    assert (last.control.disabled, last.upload.disabled) == (False, False)
+    assert "600 × 400 pixels" in said(last.line)
+    assert form.request.last_frame == "images/coffee.png"
+    put(form, last_frame="images/coffe.png")
+    assert "Did you mean coffee.png" in said(last.line)
 
 
 def test_an_array_given_in_python_stays_until_a_path_is_typed(desk):

@@ -69,6 +69,14 @@ def test_a_sound_of_ones_own_is_uploaded_for_the_older_models_too(service, tmp_p
     assert body["input"]["img_url"].startswith("data:image/png;base64,")
     assert result.clip.audio
     assert [item["role"] for item in result.record["inputs"]] == ["image", "audio_url"]
+    cut = "sound: 13.4 s, the clip has 5 s: the rest is cut"
+    assert cut in result.record["notes"]
+    assert cut in wan.jobs()[-1]._repr_mimebundle_()["text/html"]
+
+
+def test_a_region_without_uploads_refuses_a_sound_of_ones_own_before_anything_is_sent(tmp_path):
+    with pytest.raises(wan.InvalidRequestError, match="not documented for virginia"):
+        wan.submit(image=FIRST, audio_url=VERSE / "verse.wav", model="wan2.6-i2v", region="virginia", api_key=KEY)
 
 
 def test_a_sound_that_breaks_off_is_found_out_before_anything_is_sent(service, tmp_path):

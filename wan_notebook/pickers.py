@@ -54,7 +54,7 @@ class MediaField(ParameterField):
         accept, what = UPLOADS[self.info.kind]
         self.upload = FileUpload(
             accept=accept,
-            description="Choose a file",
+            description=f"Choose {self.info.name.removesuffix('_url').replace('_', ' ')}",
             tooltip=f"{what} from this computer, up to 10 MB; a larger one by its path",
             layout=Layout(**BESIDE),
         )

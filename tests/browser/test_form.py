@@ -102,7 +102,7 @@ def test_a_form_is_filled_in_and_each_click_adds_a_card_to_its_own_cell(opened: 
 def test_a_picture_of_this_computer_is_uploaded(opened: NotebookPage, photos: Path) -> None:
     page = opened.page
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose a file").click()
+        page.get_by_role("button", name="Choose image").click()
     chooser.value.set_files(photos / "coffee.png")
     page.get_by_text("coffee.png: 600 × 400 pixels").wait_for()
 
