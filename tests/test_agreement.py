@@ -26,8 +26,8 @@ from PIL import Image
 from wan_notebook.client import WanClient, open_http
 from wan_notebook.errors import InvalidRequestError, ServiceError
 from wan_notebook.media import SentMedia
-from wan_notebook.preparation import prepare
-from wan_notebook.request import I2VRequest
+from wan_notebook.provision import provide, upload_above
+from wan_notebook.request import I2VRequest, region_problems
 from wan_notebook.simulator import Simulator
 from wan_notebook.wire import encode
 
@@ -135,6 +135,7 @@ class Ask:
     model: str
     media: dict[str, str] = field(default_factory=lambda: {"image": "plain"})
     values: dict[str, Any] = field(default_factory=dict)
+    frame: dict[str, Any] = field(default_factory=dict)  # what is done with the picture here: crop, pad, fit, upload
 
     def get(self, name: str) -> Any:
         return self.values.get(name)
@@ -244,18 +245,18 @@ REFUSED_ON_PURPOSE = {
 class Sides:
     """The simulator, and the client in front of it."""
 
-    def __init__(self, service: Simulator, runner: asyncio.Runner) -> None:
+    def __init__(self, service: Simulator, runner: asyncio.Runner, key: str = KEY) -> None:
         self.service, self.runner = service, runner
-        self.client = WanClient(open_http("test"), service.base_url, lambda: KEY, loopback=True)
+        self.client = WanClient(open_http("test"), service.base_url, lambda: key, loopback=True)
         self.stored: dict[tuple[str, str], str] = {}
 
     def ours(self, ask: Ask) -> tuple[set[str], dict[str, Any] | None]:
         """(the fields we complain about, the body we would send)."""
         media = {role: self.given(ask, role) for role in ask.media}
         try:
-            request = I2VRequest(model=ask.model, **media, **{k: v for k, v in ask.values.items() if v is not None})
-            limits = {"max_raw_base64": request.spec.image.base64_bytes, "max_bytes": request.spec.image.bytes}
-            made = {role: prepare(facts, **limits) for role, facts in request.media_facts.items()}
+            request = I2VRequest(model=ask.model, **media, **ask.values, **ask.frame)
+            above = upload_above(request, uploads=True)
+            made = {role: provide(request, facts, max_raw_base64=above) for role, facts in request.media_facts.items()}
         except InvalidRequestError as error:
             return {problem.field for problem in error.problems}, None
         for role, item in made.items():
@@ -320,6 +321,8 @@ class Sides:
         if body is not None:
             said = self.accepted(body)
             assert not said, f"we accept, the simulator does not: {ask}: {said}"
+        if ask.frame:  # nobody else can say this; without it both are asked again
+            return self.compare(replace(ask, frame={}))
         taken = not self.accepted(self.theirs(ask))
         if taken:
             for name in complaints:
@@ -474,7 +477,14 @@ def asks(draw: st.DrawFn, model: str, frames: tuple[str, ...] = ()) -> Ask:
         "watermark": st.sampled_from([None, True, False]),
         "seed": mostly([None, 0, 12345, 2**31 - 1], [-1, 2**31]),
     }
-    return Ask(model, media, draw(st.fixed_dictionaries(values)))
+    frame = {
+        "crop": mostly([None], ["16:9", "1:1", "12:1"]),
+        "pad": mostly([None], ["9:16", "1:1", "1:9"]),
+        "fit": mostly([None], [True]),
+        "upload": mostly([None], ["base64", "oss"]),
+    }
+    done = {name: value for name, value in draw(st.fixed_dictionaries(frame)).items() if value is not None}
+    return Ask(model, media, draw(st.fixed_dictionaries(values)), done)
 
 
 COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "database": None}
@@ -499,3 +509,18 @@ def test_whatever_is_asked_many_times_over_both_sides_agree(sides, model):
         sides.compare(ask)
 
     agree()
+
+
+# Regions
+
+
+@pytest.mark.parametrize("region", ["singapore", "beijing", "virginia", "frankfurt"])
+def test_a_region_has_the_same_models_on_both_sides(region):
+    with Simulator(render="shape", region=region) as service, asyncio.Runner() as runner:
+        there = Sides(service, runner, key=f"sk-region-{region}-0123456789")
+        for model in AXES["model"]:
+            _, body = there.ours(Ask(model))
+            assert body is not None
+            refused = bool(region_problems(I2VRequest(image=URL, model=model), region))
+            assert refused == bool(there.accepted(body)), model
+        runner.run(there.client.http.aclose())
