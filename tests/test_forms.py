@@ -62,6 +62,29 @@ def until(condition, what="it did not happen"):
         time.sleep(0.01)
 
 
+# What is done to the picture first
+
+
+def test_a_crop_changes_the_clip_to_expect_and_needs_the_picture_itself(desk):
+    form = wan.form(**GOOD)
+    put(form, crop="1:1")
+    assert "the first frame is cropped to 1:1: 451 x 300 pixels become 300 x 300" in said(form.remarks)
+    assert "about 960 × 960" in said(form.fields["image"].line)
+    put(form, crop="wide")
+    assert "It is no ratio. Write width:height, e.g. 16:9." in said(form.fields["crop"].line)
+    put(form, crop="1:1", image="https://example.com/cat.png")
+    assert "Add pin=True" in said(form.fields["crop"].line)
+    put(form, pin=True)
+    assert not form.generate.disabled
+
+
+def test_a_form_may_begin_with_a_crop_and_without_a_picture(desk):
+    form = wan.form(crop="16:9", fit=True)
+    assert (form.fields["crop"].control.value, form.fields["fit"].control.value) == ("16:9", True)
+    assert "USD" in said(form.status)
+    assert not form.fields["pin"].control.value
+
+
 # What it is made of
 
 

@@ -172,5 +172,9 @@ def test_a_picture_of_the_notebook_and_a_frame_of_an_earlier_clip_are_first_fram
     assert (given["width"], given["height"]) == (clip["width"], clip["height"])
     assert given["name"] == f"{Path(clip['path']).stem}-frame-59.png"
     assert (in_folder / given["path"]).is_file()
+    lab.run(f"import os; os.environ['JPY_SESSION_NAME'] = {str(in_folder / 'book.ipynb')!r}; os.chdir('images')")
+    beside = lab.run("%%wan_i2v --image images/rocket.jpg --crop 1:1 --duration 2\nIt flies.", cell_id="cell-4")
+    assert beside.error is None
+    assert beside.record["request"]["asked"]["crop"] == "1:1"
     refused = lab.run("%%wan_i2v again --image $cat --duration 2\nIt flies.", cell_id="cell-3")
     assert ".frame(-1)" in "".join(refused.error)

@@ -187,7 +187,7 @@ def test_a_picture_larger_than_the_store_takes_is_refused_before_it_is_uploaded(
         }  # fmt: skip
         server.on("GET", "/uploads", Answer(body={"data": policy}))
         job = start(server, "images/rocket.jpg", upload="oss")
-        with pytest.raises(wan.InvalidRequestError):
+        with pytest.raises(wan.InvalidRequestError, match="too large for the upload"):
             job.result(60)
         assert server.count("POST") == 0
 

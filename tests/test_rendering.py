@@ -202,6 +202,23 @@ def test_what_was_sent_is_listed_by_digest_and_an_address_without_its_query(clip
     assert not re.search("Signature|secret", shown["text/html"])
 
 
+def test_a_frame_that_was_prepared_is_shown_as_it_is_sent_while_the_job_works_and_folded_after(
+    clip: Clip, tmp_path: Path
+) -> None:
+    item = SentMedia("image", "base64", "a.png", "image/png", "cd" * 32, 9, 300, 300, preview=b"\xff\xd8 a picture")
+    working = Page(bundle(told(media=(item,))))
+    assert "image as it is sent: 300 × 300 pixels" in working.text
+    for page in (bundle(told(media=(item,))), bundle(finished(clip, tmp_path, media=(item,)))):
+        assert page["text/html"].count('<img src="data:image/jpeg;base64,/9gg') == 1
+    assert "<img" not in bundle(told(media=(dataclasses.replace(item, preview=None),)))["text/html"]
+
+
+def test_what_is_done_to_a_frame_is_listed_only_where_it_was_asked_for() -> None:
+    assert not {"fit", "crop", "upload", "pin"} & set(Page(bundle(told())).text.split())
+    ended = bundle(told(state=JobState.FAILED, request=request(pad="16:9", pin=True)))
+    assert "pad 16:9 given" in Page(ended).text
+
+
 def test_no_key_is_shown_wherever_it_came_in() -> None:
     task = Task(TASK_ID, f"RUNNING {KEY}", message=KEY, actual_prompt=f"a {KEY}", code=KEY)
     for state in JobState:
