@@ -1,7 +1,7 @@
-"""What the card promises before anything is paid is what the clip turns out to be, measured in the saved file.
+"""What is promised before anything is paid is what the clip turns out to be, measured in the saved file.
 
-The promise is ours (``I2VRequest.predicted_size``, ``effective``, the estimated price); the clip is the simulator's,
-which has its own reading of the documents; the measure is PyAV's.
+The promise is our dry run's: size, length, frame rate, sound and price; the clip is the simulator's, which has its own
+reading of the documents; the measure is PyAV's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import pytest
 from caller import files, picture, served, tone
 
 import wan_notebook as wan
-from wan_notebook import pricing
 from wan_notebook.catalog import catalog
 from wan_notebook.simulator import Simulator
 
@@ -100,15 +99,18 @@ def sounds(model: str) -> list[str]:
 
 
 def _check(one: Wanted, job: wan.Job) -> None:
-    clip, request, paid = job.result(120).clip, job.request, job.update.cost
-    assert (clip.width, clip.height) == request.predicted_size, one
-    assert (clip.duration, clip.fps, clip.video_codec) == (request.effective()["duration"], 30, "h264"), one
-    loud = request.spec.audio != "silent" and request.effective()["audio"] is not False
-    assert clip.audio_codec == ("aac" if loud else None), one
-    promised = pricing.estimate(request, "simulator")
+    clip, paid, dry = job.result(120).clip, job.update.cost, wan.dry_run(job.request, region="simulator")
+    assert dry.as_dict()["clip"] == {
+        "width": clip.width,
+        "height": clip.height,
+        "seconds": clip.duration,
+        "fps": clip.fps,
+        "sound": clip.audio_codec == "aac",
+    }, one
+    assert clip.video_codec == "h264"
     assert paid is not None
-    assert replace(paid, estimated=True) == promised, one  # the same seconds at the same price
-    assert not paid.estimated
+    assert (paid.estimated, dry.cost.estimated) == (False, True)
+    assert replace(paid, estimated=True) == dry.cost, one  # the same seconds at the same price
     clip.path.unlink()
 
 
@@ -162,7 +164,7 @@ def _pairs(one: Wanted) -> set[Any]:
     return set(itertools.combinations(one._asdict().items(), 2))
 
 
-def test_a_clip_of_each_model_is_what_its_card_promised(studio: Studio) -> None:
+def test_a_clip_of_each_model_is_what_was_promised(studio: Studio) -> None:
     wanted = in_turn()
     assert {one.shape for one in wanted} == {*SHAPES, *FURTHER}
     assert {one.voice for one in wanted} >= {"by itself", "short", "long"}
@@ -171,12 +173,12 @@ def test_a_clip_of_each_model_is_what_its_card_promised(studio: Studio) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("model", MODELS)
-def test_every_size_and_sound_is_what_the_card_promised(studio: Studio, model: str) -> None:
+def test_every_size_and_sound_is_what_was_promised(studio: Studio, model: str) -> None:
     studio.keep([one for one in combinations(lambda spec: [min(spec.durations)]) if one.model == model])
 
 
 @pytest.mark.full
-def test_longer_clips_are_what_the_card_promised(studio: Studio) -> None:
+def test_longer_clips_are_what_was_promised(studio: Studio) -> None:
     wanted = pairwise(combinations(lambda spec: sorted(spec.durations)[1:]))
     assert {(one.model, one.seconds) for one in wanted} == {
         (model, seconds) for model, spec in MODELS.items() for seconds in sorted(spec.durations)[1:]
