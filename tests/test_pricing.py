@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan_notebook.catalog import catalog
+from wan_notebook.phrases import price
 from wan_notebook.pricing import actual, estimate, saving_of_silence
 from wan_notebook.request import I2VRequest, UnknownModelWarning, region_problems
 from wan_notebook.tasks import Usage
+from wan_notebook.wire import decode_task
 
 PICTURE = "https://example.com/cat.png"
 
@@ -78,6 +81,55 @@ def test_what_was_billed_counts_and_not_what_was_asked() -> None:
 def test_what_the_service_does_not_report_is_taken_from_the_request() -> None:
     cost = actual(Usage(duration=5), request(audio=False), "beijing")
     assert (cost.amount, cost.estimated) == (Decimal("0.75"), False)
+
+
+# The service's own words, by family (API reference of 2026-05-22); Java's sample has numbers as text.
+FAMILIES = {
+    "2.6, flash": (
+        {"model": "wan2.6-i2v-flash", "duration": 10},
+        '{"duration":10,"input_video_duration":0,"output_video_duration":10,"video_count":1,"SR":720,"audio":true}',
+        "about 0.5 USD · 10 s billed · Singapore · price table of 2026-05-26",
+    ),
+    "2.6, flash, silent after all": (
+        {"model": "wan2.6-i2v-flash", "duration": 10},
+        '{"duration":10,"output_video_duration":10,"video_count":1,"SR":720,"audio":false}',
+        "about 0.25 USD · 10 s billed · Singapore · price table of 2026-05-26",
+    ),
+    "2.6, without the word audio": (
+        {"model": "wan2.6-i2v", "duration": 4, "resolution": "1080P"},
+        '{"duration":4,"input_video_duration":0,"output_video_duration":4,"video_count":1,"SR":1080}',
+        "about 0.6 USD · 4 s billed · Singapore · price table of 2026-05-26",
+    ),
+    "2.5, numbers as text": (
+        {"model": "wan2.5-i2v-preview", "resolution": "480P"},
+        '{"duration":"5.0","video_count":"1","SR":"480"}',
+        "about 0.25 USD · 5 s billed · Singapore · price table of 2026-05-26",
+    ),
+    "2.2": (
+        {"model": "wan2.2-i2v-flash"},
+        '{"duration":5,"video_count":1,"SR":480}',
+        "about 0.075 USD · 5 s billed · Singapore · price table of 2026-05-26",
+    ),
+    "2.1": (
+        {"model": "wan2.1-i2v-turbo", "duration": 3},
+        '{"video_duration":3,"video_ratio":"standard","video_count":1}',
+        "about 0.108 USD · 3 s billed · Singapore · price table of 2026-05-26",
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_real_cost_of_every_family_names_seconds_region_and_date(family: str) -> None:
+    asked, said, words = FAMILIES[family]
+    answer = {"output": {"task_id": "a", "task_status": "SUCCEEDED"}, "usage": json.loads(said)}
+    cost = actual(decode_task(answer).usage, request(**asked), "singapore")
+    assert price(cost, simulated=False) == words
+    assert "billed" not in price(estimate(request(**asked), "singapore"), simulated=False)
+
+
+def test_in_beijing_the_real_cost_is_in_yuan_and_not_about() -> None:
+    words = price(actual(Usage(duration=5, SR=720, audio=True), request(), "beijing"), simulated=False)
+    assert words == "1.5 CNY · 5 s billed · Beijing · price table of 2026-05-26"
 
 
 @pytest.mark.parametrize("usage", [None, Usage(), Usage(SR=1080)])

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["generate", "options"]
 
 LOOK_SECONDS, ANSWER_SECONDS = 0.1, 15.0
-GET_IT = "Within {hours} h its clip can be had: GET /tasks/{id} at the same region, with the same key."
+GET_IT = "Run the same command again{how} within {hours} h: it finds this task, follows it and saves its clip, 0 spent."
 
 
 def options() -> Iterator[click.Parameter]:
@@ -94,7 +94,7 @@ def generate(
     try:
         result = job.result()
     except KeyboardInterrupt:
-        raise _left(job) from None
+        raise _left(job, force=force) from None
     click.echo(_json({"path": str(result.path), "record": result.record}) if as_json else str(result.path))
     return 0
 
@@ -113,7 +113,7 @@ def _progress() -> Callable[[JobUpdate], None]:
     return show
 
 
-def _left(job: Job) -> WanError:
+def _left(job: Job, *, force: bool) -> WanError:
     """Stop following; what is to be said then. A submit under way gets a moment to tell its task id."""
     if job.state is JobState.SUBMITTING:
         click.echo("Interrupted while the request is being sent: waiting for its answer.", err=True)
@@ -124,9 +124,9 @@ def _left(job: Job) -> WanError:
     session().runner.close()
     job.wait(LOOK_SECONDS)
     said = job.update.hint or ""
-    if job.task_id is not None and not job.update.simulated:
-        keep = catalog().service.keep_seconds // 3600
-        said = f"{said} {GET_IT.format(id=job.task_id, hours=keep)}"
+    if job.task_id is not None:
+        how, hours = ", without --force," if force else "", catalog().service.keep_seconds // 3600
+        said = f"{said} {GET_IT.format(how=how, hours=hours)}"
     return JobTimeoutError("interrupted: no longer waiting.", task_id=job.task_id, hint=said.strip())
 
 
