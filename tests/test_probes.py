@@ -13,8 +13,9 @@ from hostile import Answer, Hostile
 
 import wan_notebook as wan
 from wan_notebook.catalog import catalog
-from wan_notebook.client import WanClient, open_http
+from wan_notebook.client import WanClient
 from wan_notebook.config import Secret, Settings
+from wan_notebook.connections import open_http
 from wan_notebook.hosts import Host, address_of, owner
 from wan_notebook.probes import Guide, Probe, knock, right_place
 from wan_notebook.session import Session

@@ -53,10 +53,15 @@ if TYPE_CHECKING:
     from wan_notebook.rehearsal import dry_run
     from wan_notebook.request import I2VRequest
     from wan_notebook.sidefiles import load_record
+    from wan_notebook.taskcalls import attach, cancel, fetch, list_tasks
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
 
 _HOMES = {
     "verify": "audit",
+    "attach": "taskcalls",
+    "cancel": "taskcalls",
+    "fetch": "taskcalls",
+    "list_tasks": "taskcalls",
     "agenerate": "cells",
     "generate": "cells",
     "jobs": "cells",
@@ -117,11 +122,15 @@ __all__ = [
     "WanError",
     "__version__",
     "agenerate",
+    "attach",
+    "cancel",
     "dry_run",
     "explain",
+    "fetch",
     "form",
     "generate",
     "jobs",
+    "list_tasks",
     "load_ipython_extension",
     "load_record",
     "run",

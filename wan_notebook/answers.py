@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from wan_notebook.errors import TransportError
 from wan_notebook.wording import redacted
 
-__all__ = ["address", "json_object", "number", "seconds", "task_id_checked", "text"]
+__all__ = ["TASK_ID", "address", "json_object", "number", "seconds", "task_id_checked", "text"]
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 

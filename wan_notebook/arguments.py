@@ -9,6 +9,7 @@ from wan_notebook import frontend
 from wan_notebook.config import OUTPUTS, Settings
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.intake import look_in
+from wan_notebook.recalled import RecalledRequest
 from wan_notebook.request import I2VRequest
 from wan_notebook.spending import Money, Terms
 from wan_notebook.wording import shown
@@ -61,7 +62,8 @@ def requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequ
     look_in(frontend.notebook_folder())
     if request is None:
         return I2VRequest(**parameters)
-    return request.replace(**parameters) if parameters else request
+    told_of = isinstance(request, RecalledRequest)  # it is completed by the parameters, or refused for what is missing
+    return request.replace(**parameters) if parameters or told_of else request
 
 
 def settings(region: str | None, api_key: str | None, base_url: str | None, workspace: str | None) -> Settings:

@@ -31,14 +31,14 @@ class Asked:
     Parameters
     ----------
     request : I2VRequest
-    seed : int
-        The one given, or the one drawn.
+    seed : int or None
+        The one given, or the one drawn; None where it is not known.
     drawn : str
         What is said of a seed that was not given.
     """
 
     request: I2VRequest
-    seed: int
+    seed: int | None
     drawn: str = "drawn here"
 
     @property
@@ -59,10 +59,12 @@ class Asked:
         """Where a value comes from: given, default, or the model."""
         if name in self.request.given:
             return "given"
-        if name == "seed":
-            return self.drawn
         if name == "audio" and self.request.spec.audio != "switch":
             return "for this model"
+        if self.values.get(name) is None:
+            return ""
+        if name == "seed":
+            return self.drawn
         return "default" if name in EXPLICIT or name == "model" else "default, not sent"
 
     def strip(self) -> list[Html | None]:

@@ -7,6 +7,7 @@ the same in a plain script, only without cards.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook import arguments, frontend, phrases, pricing, rendering, spending
@@ -180,11 +181,33 @@ def launch(
         More observers of the job, told on the runner's thread.
     """
     hall = session()
-    hall.front_end = frontend.front_end()
     region, cost = hall.check(request, settings)
     terms = arguments.terms(force=force, max_cost=max_cost)
     if region != SIMULATOR and not terms.limited:  # nothing is billed there; under a limit no price stays unknown
         spending.allow(cost, yes=yes, ask=frontend.ask)
+    return begun(
+        partial(hall.submit, request, settings, terms=terms, scope=frontend.scope()),
+        name=name,
+        output_dir=output_dir,
+        embed=embed,
+        variable=variable,
+        watch=watch,
+    )
+
+
+def begun(
+    start: Callable[..., Job],
+    *,
+    name: str | None,
+    output_dir: str | Path | None,
+    embed: bool | None,
+    variable: str | None,
+    notes: Sequence[str] = (),
+    watch: Sequence[Callable[[JobUpdate], None]] = (),
+) -> Job:
+    """Let a job begin in this cell; ``start`` is what the session does, the rest as for :func:`launch`."""
+    hall = session()
+    hall.front_end = frontend.front_end()
     embed = embed if embed is not None else bool(frontend.preferences().get("embed")) or hall.front_end == "colab"
     cell_id, execution = frontend.cell_id(), frontend.execution()
     earlier = [
@@ -192,19 +215,15 @@ def launch(
         for number, job in enumerate(hall.jobs)
         if cell_id == job.update.cell_id and execution != _executions.get(job.run_id) and job.running() and cell_id
     ]
-    job = hall.submit(
-        request,
-        settings,
+    job = start(
         name=name,
         variable=variable,
         folder=frontend.notebook_folder(),
         outputs=arguments.outputs(output_dir),
-        terms=terms,
-        scope=frontend.scope(),
         notebook=frontend.notebook_path(),
         cell_id=cell_id,
         source_sha256=frontend.source_sha256(),
-        notes=earlier,
+        notes=[*earlier, *notes],
         watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],
         show=_shown_again,
     )

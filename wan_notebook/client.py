@@ -1,5 +1,5 @@
-"""The service's HTTP interface: submit, fetch, cancel, upload; with :mod:`~wan_notebook.downloads` the only room
-that knows httpx.
+"""The service's HTTP interface: submit, fetch, cancel, list, upload; with :mod:`~wan_notebook.downloads` and
+:mod:`~wan_notebook.connections` the only room that knows httpx.
 
 Every call is made once. What may be asked again, and when, is decided by the runner; a paid POST is never resent here.
 """
@@ -10,21 +10,17 @@ import asyncio
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
 from wan_notebook.addresses import without_workspace
 from wan_notebook.answers import json_object, seconds, task_id_checked
+from wan_notebook.connections import CONNECT_SECONDS, QUERY_SECONDS, TRANSFERS
 from wan_notebook.downloads import STALL_SECONDS, bounded, download, fetch_picture
-from wan_notebook.errors import (
-    AmbiguousSubmitError,
-    AuthenticationError,
-    ConfigurationError,
-    ServiceError,
-    TransportError,
-)
+from wan_notebook.errors import AmbiguousSubmitError, AuthenticationError, ServiceError, TransportError
 from wan_notebook.explanations import BILL, refused
+from wan_notebook.listing import decode_rows
 from wan_notebook.wire import (
     NOT_SUBMITTED,
     SUBMIT_PATH,
@@ -38,47 +34,20 @@ from wan_notebook.wire import (
 from wan_notebook.wording import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from wan_notebook.listing import TaskRow
     from wan_notebook.media import SentMedia
     from wan_notebook.tasks import Task
 
-__all__ = ["TRANSFERS", "WanClient", "open_http"]
+__all__ = ["WanClient"]
 
-TRANSFERS = 8  # uploads and downloads at once
-CONNECT_SECONDS, SUBMIT_SECONDS, QUERY_SECONDS = 5.0, 120.0, 10.0
-KEEPALIVE_SECONDS = 180.0  # longer than any poll interval, or each query would shake hands anew
+SUBMIT_SECONDS = 120.0
 OK = 200
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 UNDECIDED, OVERLOADED = frozenset({408, 499}), 503  # time-outs of a gateway: the task may have been accepted
 SIMULATOR_HEADER = re.compile(r"speed=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
-
-
-def open_http(user_agent: str) -> httpx.AsyncClient:
-    """The one HTTP connection pool of this process; made on the runner's loop.
-
-    Raises
-    ------
-    ConfigurationError
-        The proxy or certificate settings of this machine cannot be used.
-    """
-    direct = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))  # never through a proxy
-    try:
-        return httpx.AsyncClient(
-            headers={"User-Agent": user_agent},
-            timeout=httpx.Timeout(QUERY_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS),
-            follow_redirects=False,
-            mounts=direct,
-        )
-    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
-        reason = "a SOCKS proxy needs the package socksio" if isinstance(error, ImportError) else type(error).__name__
-        raise ConfigurationError(
-            f"the proxy or certificate settings of this machine cannot be used ({reason}).",
-            hint="Look at HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR "
-            '(for SOCKS: python -m pip install "httpx[socks]"). Nothing was sent and nothing is billed.',
-        ) from None
 
 
 @dataclass
@@ -173,6 +142,10 @@ class WanClient:
             ``code == "UnsupportedOperation"``: it is no longer PENDING and will be billed.
         """
         await self._asked("POST", f"/tasks/{quote(task_id_checked(task_id))}/cancel")
+
+    async def list(self, query: Mapping[str, str]) -> tuple[Sequence[TaskRow], int | None]:
+        """One page of the account's tasks, of all its keys, and how many pages there are if that is said."""
+        return decode_rows(json_object(await self._asked("GET", f"/tasks/?{urlencode(query)}")))
 
     async def upload(self, item: SentMedia, model: str) -> str:
         """Put a file into the service's temporary store (48 h, for this model only); returns its ``oss://`` URL."""

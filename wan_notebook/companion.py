@@ -26,7 +26,7 @@ from wan_notebook.tasks import JobState, TaskStatus, iso_utc
 if TYPE_CHECKING:
     from wan_notebook.pursuit import Pursuit
     from wan_notebook.runs import Run
-    from wan_notebook.tasks import Clip, Task
+    from wan_notebook.tasks import Clip, JobUpdate, Task
 
 __all__ = ["accompany"]
 
@@ -53,7 +53,7 @@ async def accompany(life: Pursuit, run: Run) -> Clip | None:
         if run.state == JobState.DOWNLOADED:
             clip = await _saved(life, run)
         elif run.state not in OPEN:
-            raise _ended(run)
+            raise _ended(run, life.picture())
         elif life.journal.ledger.driven(run):
             await _mirror(life, run, new=run is first)
             run = life.journal.ledger.run(run.run_id) or replace(run, state=JobState.DETACHED)
@@ -92,7 +92,7 @@ async def _mirror(life: Pursuit, run: Run, *, new: bool) -> None:
             found = task.then(await (await life.connect()).fetch(task.task_id))
             if found.status is TaskStatus.CANCELED:
                 life.tell(task=found)
-                raise ended_without_clip(found)
+                raise ended_without_clip(found, life.picture())
 
 
 async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
@@ -157,10 +157,10 @@ async def _asked(life: Pursuit, task: Task) -> Task | None:
     return None
 
 
-def _ended(run: Run) -> WanError:
+def _ended(run: Run, update: JobUpdate) -> WanError:
     """How another run ended, for one that went along with it."""
     task = known_task(run)
     if task is not None and task.status.ended and task.status is not TaskStatus.SUCCEEDED:
-        return ended_without_clip(task)
+        return ended_without_clip(task, update)
     record = json.loads(run.record or "{}")
     return WanError(record.get("error") or f"{run.run_id} ended without a clip.", hint=record.get("hint") or "")

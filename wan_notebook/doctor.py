@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook import markup
 from wan_notebook.catalog import catalog
-from wan_notebook.client import open_http
 from wan_notebook.config import SIMULATOR, Settings, home
+from wan_notebook.connections import open_http
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.hosts import Host, address_of, hosts, owner, region_of
 from wan_notebook.markup import tag

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 import httpx
 
 from wan_notebook.addresses import is_loopback
+from wan_notebook.connections import CONNECT_SECONDS
 from wan_notebook.errors import DownloadError, TransportError, WanError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STALL_SECONDS", "bounded", "download", "fetch_picture"]
 
-CONNECT_SECONDS, STALL_SECONDS, PICTURE_SECONDS = 5.0, 60.0, 60.0
+STALL_SECONDS, PICTURE_SECONDS = 60.0, 60.0
 PROGRESS_BYTES = 16 * 1024  # in every STALL_SECONDS at least; however long the whole takes
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_CLIP_BYTES, MAX_REDIRECTS = 1024 * 1024 * 1024, 5

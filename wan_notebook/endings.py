@@ -4,28 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wan_notebook.errors import TaskCanceledError, TaskExpiredError
+from wan_notebook.errors import (
+    AmbiguousSubmitError,
+    DownloadError,
+    TaskCanceledError,
+    TaskExpiredError,
+    TaskFailedError,
+)
 from wan_notebook.explanations import failed
-from wan_notebook.tasks import TaskStatus
+from wan_notebook.recalled import RecalledRequest
+from wan_notebook.tasks import JobState, TaskStatus
 
 if TYPE_CHECKING:
     from wan_notebook.errors import WanError
-    from wan_notebook.tasks import Task
+    from wan_notebook.tasks import JobUpdate, Task
 
-__all__ = ["ended_without_clip", "lost_sight"]
+__all__ = ["ended_without_clip", "lost_sight", "state_after"]
 
 
-def ended_without_clip(task: Task) -> WanError:
-    """The error of a task that is over and has no clip."""
+KEPT = "Tasks and clips are kept 24 h, for the account that made them; a clip not saved by then is gone."
+NEVER_SEEN = (
+    "It is older than 24 h (its clip is then gone), or of another account or region: use the key and the region it was "
+    "submitted with. Asking costs nothing."
+)
+
+
+def ended_without_clip(task: Task, update: JobUpdate) -> WanError:
+    """The error of a task that is over and has no clip.
+
+    Parameters
+    ----------
+    task : Task
+    update : JobUpdate
+        Of the job that followed it: where it was looked for, and whether anything shows that it was submitted there.
+    """
     where = f"task {task.task_id}"
     if task.status is TaskStatus.CANCELED:
         return TaskCanceledError(f"{where} was canceled.", task=task, hint="It had not begun; nothing is billed.")
     if task.status is TaskStatus.UNKNOWN:
-        return TaskExpiredError(
-            f"the service does not know {where} any more.",
-            task=task,
-            hint="Tasks and clips are kept 24 h, for the account that made them; a clip not saved by then is gone.",
-        )
+        if isinstance(update.request, RecalledRequest) and not update.submitted_at:
+            unheard = f"the service does not know {where} in {update.region}."
+            return TaskExpiredError(unheard, task=task, hint=NEVER_SEEN)
+        return TaskExpiredError(f"the service does not know {where} any more.", task=task, hint=KEPT)
     return failed(task)
 
 
@@ -36,3 +56,15 @@ def lost_sight(task: Task) -> WanError:
         task=task,
         hint="If it succeeded it was billed; the console's task list knows.",
     )
+
+
+def state_after(error: WanError) -> JobState | None:
+    """The state of a job that ended with ``error``, where the error alone tells."""
+    states = {
+        AmbiguousSubmitError: JobState.AMBIGUOUS,
+        TaskFailedError: JobState.FAILED,
+        TaskCanceledError: JobState.CANCELED,
+        TaskExpiredError: JobState.EXPIRED,
+        DownloadError: JobState.UNDELIVERED,
+    }
+    return next((state for kind, state in states.items() if isinstance(error, kind)), None)

@@ -150,6 +150,9 @@ class ServiceFacts:
     poll_seconds: int
     seed_max: int
     fps: int
+    list_seconds: int
+    page_size: int
+    zone_hours: int
     source: Source
 
 

@@ -83,7 +83,7 @@ class Job:
     @property
     def status(self) -> str:
         """The service's word (PENDING, RUNNING, SUCCEEDED, FAILED, CANCELED, UNKNOWN), before that our own."""
-        return self._update.task.task_status if self._update.task else self._update.state.value
+        return (self._update.task and self._update.task.task_status) or self._update.state.value
 
     @property
     def record(self) -> dict[str, Any]:
@@ -204,7 +204,8 @@ class Job:
         return self._future.result()
 
     def __repr__(self) -> str:
-        return f"<Job {self._update.name or self.run_id}: {self.status}, {self.request.model}, task {self.task_id}>"
+        model = self.request.model or "unknown model"
+        return f"<Job {self._update.name or self.run_id}: {self.status}, {model}, task {self.task_id}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002  IPython's protocol
         return self._verbs.show(self._update)

@@ -11,21 +11,23 @@ import logging
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.identity import reuse_key
+from wan_notebook.identity import asked_key, reuse_key
 from wan_notebook.provenance import canonical_json
 from wan_notebook.runs import OPEN, Run
 from wan_notebook.tasks import JobState, Task, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
+    from wan_notebook.config import Settings
     from wan_notebook.identity import Turn
     from wan_notebook.ledger import Ledger
     from wan_notebook.media import SentMedia
     from wan_notebook.spending import Terms
     from wan_notebook.tasks import Cost, JobUpdate
 
-__all__ = ["LOST_WITHOUT", "Journal", "known_task"]
+__all__ = ["LOST_WITHOUT", "Journal", "first_row", "known_task"]
 
 LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
 
@@ -67,7 +69,7 @@ class Journal:
     ) -> None:
         self.ledger, self.simulated = ledger, simulated
         self._run, self._terms, self._record = run, terms, record
-        self._written = False
+        self._written, self._paid_here = False, True
         self._rev = -1
         self._said: dict[str, Any] = {}
         self._adopted: str | None = None
@@ -134,6 +136,14 @@ class Journal:
         """Note that this run shows what another one paid for."""
         columns = self._columns(update) | {"simulated": run.simulated}
         self._safely(lambda: self.ledger.add(replace(self._run, **columns, from_run=run.run_id)))
+        self._written = True
+
+    def enter(self, update: JobUpdate) -> None:
+        """Write a run that follows a task which exists already: nothing is paid for it here."""
+        self._paid_here = False
+        asked = self._record(update)["request"]["asked"]
+        columns = self._columns(update) | {"simulated": self.simulated, "request": canonical_json(asked)}
+        self._safely(lambda: self.ledger.add(replace(self._run, **columns)))
         self._written = True
 
     def adopt(self, run: Run) -> bool:
@@ -217,7 +227,7 @@ class Journal:
             columns["simulated"] = update.simulated
         if clip is not None:
             columns |= {"clip_path": str(clip.path), "clip_sha256": clip.sha256, "clip_bytes": clip.bytes}
-        return columns | (_money(update.cost) if update.cost else {})
+        return columns | (_money(update.cost) if update.cost and self._paid_here else {})
 
     def _safely(self, write: Callable[[], object]) -> object:
         try:
@@ -225,6 +235,32 @@ class Journal:
         except Exception:
             log.exception("run %s could not be written into the ledger", self._run.run_id)
             return None
+
+
+def first_row(update: JobUpdate, settings: Settings, *, outputs: Path, stem: str, notebook: Path | None) -> Run:
+    """What the ledger keeps of a run from the first."""
+    values = update.request.effective()
+    return Run(
+        run_id=update.run_id,
+        state=update.state.value,
+        created_at=update.now,
+        asked_key=None
+        if update.task  # of a task made elsewhere too little is known to be the same as anything
+        else asked_key(update.request, region=update.region, endpoint=update.endpoint),
+        region=update.region,
+        endpoint=update.endpoint,
+        base_url=settings.base_url,
+        workspace=settings.workspace,
+        model=update.request.model,
+        resolution=values["resolution"],
+        duration=values["duration"],
+        notebook=str(notebook) if notebook else None,
+        folder=str(update.folder),
+        outputs=str(outputs),
+        stem=stem,
+        cell_id=update.cell_id,
+        name=update.name,
+    )
 
 
 def known_task(run: Run) -> Task | None:

@@ -52,6 +52,10 @@ class Life(Pursuit):
         WanError
             Why there is none.
         """
+        if (task := self.picture().task) is not None:
+            await asyncio.to_thread(check_folder, self.outputs)
+            self.journal.enter(self.picture())
+            return await self.pick_up(task)
         try:
             await asyncio.to_thread(check_folder, self.outputs)
             media = await self._prepare(self.picture().request)

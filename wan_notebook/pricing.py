@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wan_notebook.catalog import catalog
 from wan_notebook.tasks import Cost
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Usage
 
@@ -36,15 +38,26 @@ def estimate(request: I2VRequest, region_name: str) -> Cost:
     >>> str(estimate(I2VRequest(image="https://example.com/cat.png", audio=False), "singapore"))
     'about 0.125 USD'
     """
-    values = request.effective()
+    return _estimate(request, region_name, request.effective())
+
+
+def _estimate(request: I2VRequest, region_name: str, values: Mapping[str, Any]) -> Cost:
+    seconds = values["duration"]
     return _cost(
         request.model,
         region_name,
         resolution=values["resolution"],
-        audio=values["audio"] is not False,
-        seconds=float(values["duration"]),
+        audio=_sound(request, values),
+        seconds=None if seconds is None else float(seconds),
         estimated=True,
     )
+
+
+def _sound(request: I2VRequest, values: Mapping[str, Any]) -> bool | None:
+    """Whether the clip is paid for with sound; None where a request that is only recalled does not say."""
+    if values["audio"] is None and request.spec.audio == "switch":
+        return None
+    return values["audio"] is not False
 
 
 def actual(usage: Usage | None, request: I2VRequest, region_name: str) -> Cost:
@@ -60,7 +73,7 @@ def actual(usage: Usage | None, request: I2VRequest, region_name: str) -> Cost:
         request.model,
         region_name,
         resolution=f"{usage.SR}P" if usage.SR else values["resolution"],
-        audio=usage.audio if usage.audio is not None else values["audio"] is not False,
+        audio=_sound(request, values) if usage.audio is None else usage.audio,
         seconds=usage.billed_seconds,
         estimated=False,
     )
@@ -73,20 +86,32 @@ def nothing(cost: Cost) -> Cost:
 
 def saving_of_silence(request: I2VRequest, region_name: str) -> Cost | None:
     """What the same clip would cost less without sound; None where it cannot be had, or has none already."""
-    if request.spec.audio != "switch" or request.effective()["audio"] is False:
+    values = request.effective()
+    if request.spec.audio != "switch" or values["audio"] in (None, False):
         return None
-    loud, silent = estimate(request, region_name), estimate(request.replace(audio=False), region_name)
+    loud = _estimate(request, region_name, values)
+    silent = _estimate(request, region_name, {**values, "audio": False})
     if loud.amount is None or silent.amount is None or loud.rate is None or silent.rate is None:
         return None
     saved = loud.amount - silent.amount
     return replace(loud, amount=saved, rate=loud.rate - silent.rate) if saved > 0 else None
 
 
-def _cost(model: str, region_name: str, *, resolution: str, audio: bool, seconds: float, estimated: bool) -> Cost:
+def _cost(
+    model: str | None,
+    region_name: str,
+    *,
+    resolution: str | None,
+    audio: bool | None,
+    seconds: float | None,
+    estimated: bool,
+) -> Cost:
     region = catalog().find_region(region_name)
-    price = catalog().price(model, region_name, resolution, audio=audio)
+    price = None
+    if model is not None and resolution is not None and audio is not None:
+        price = catalog().price(model, region_name, resolution, audio=audio)
     return Cost(
-        amount=price.rate * Decimal(str(seconds)) if price else None,
+        amount=price.rate * Decimal(str(seconds)) if price and seconds is not None else None,
         currency=price.currency if price else (region.currency if region else ""),
         rate=price.rate if price else None,
         seconds=seconds,

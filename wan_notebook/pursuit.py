@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from wan_notebook import polling, pricing
 from wan_notebook.delivery import KEPT_SECONDS, SAFE, deliver
 from wan_notebook.endings import ended_without_clip, lost_sight
-from wan_notebook.errors import ServiceError, TransportError
+from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
+from wan_notebook.inquiries import cancel, identify
+from wan_notebook.recalled import RecalledRequest
 from wan_notebook.tasks import JobState, TaskStatus
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.client import WanClient
     from wan_notebook.journal import Journal
+    from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import Clip, Cost, JobUpdate, Task, Usage
 
 __all__ = ["Plan", "Pursuit", "Refusal", "may_mend_itself"]
@@ -32,7 +35,6 @@ Refusal = TransportError | ServiceError
 
 TROUBLE = "network trouble, the task is still yours"
 NO_WORD = "the service gives no word of the task, which is still yours"
-TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Plan:
     upload_above : int or None
         Bytes above which an image is uploaded rather than sent as base64; None for never.
     price : callable
-        The real cost of what the service reports it used.
+        The real cost of a request, by what the service reports it used.
     journal : Journal
         The run's page in the ledger.
     """
@@ -59,7 +61,7 @@ class Plan:
     outputs: Path
     stem: str
     upload_above: int | None
-    price: Callable[[Usage | None], Cost]
+    price: Callable[[I2VRequest, Usage | None], Cost]
     journal: Journal
 
 
@@ -99,28 +101,46 @@ class Pursuit:
         if task is None:
             return False
         try:
-            await (await self.connect()).cancel(task.task_id)
-        except ServiceError as error:
-            late = error.code == "UnsupportedOperation"
-            self.note(TOO_LATE if late else f"cancel was refused: {error.message}")
-            return False
-        except TransportError as error:
-            self.note(f"cancel may not have arrived: {error.message}")
+            told = await cancel(await self.connect(), task.task_id)
+        except (ServiceError, ConfigurationError) as error:
+            self.note(f"cancel was refused: {error.message}")
             return False
         finally:
             self.look.set()
-        return True
+        if not told:
+            self.note(told.reason)
+        return bool(told)
 
     async def pick_up(self, task: Task) -> Clip:
         """From a task that exists to its saved clip."""
         if task.status.ended:
             task = replace(task, task_status=TaskStatus.RUNNING)  # its address, if any, has to be asked for anew
         client = await self.connect()
-        with contextlib.suppress(TransportError, ServiceError):
+        try:
             task = task.then(await client.fetch(task.task_id))
+        except (TransportError, ServiceError) as error:
+            if not task.task_status and not may_mend_itself(error):
+                raise  # nothing was ever heard of this task: asking again changes nothing
+            self._trouble(error)
         queued, ran = task.clocks()
         self.tell(state=JobState.FOLLOWING, task=task, queue_seconds=queued, run_seconds=ran)
+        task = await self._learn(client, task)
         return await self.deliver(client, await self.follow(client, task))
+
+    async def _learn(self, client: WanClient, task: Task) -> Task:
+        """What only the service can tell of a request made elsewhere: its model and submit (the list), its prompt."""
+        update = self.picture()
+        request = update.request
+        if isinstance(request, RecalledRequest):
+            row = await identify(client, task.task_id) if request.model is None else None
+            task = replace(task, request_id=task.request_id or (row and row.request_id))
+            self.tell(
+                task=task,
+                request=request.learned(model=row and row.model_name, prompt=request.prompt or task.orig_prompt),
+                submitted_at=update.submitted_at or (row and row.gmt_create),
+                simulated=client.simulator_speed is not None,
+            )
+        return task
 
     async def follow(self, client: WanClient, task: Task) -> Task:
         """Look at a task until the service says that it has ended."""
@@ -146,9 +166,7 @@ class Pursuit:
             except (TransportError, ServiceError) as error:
                 failures += 1
                 retry_after = error.retry_after if isinstance(error, ServiceError) else None
-                trouble, other = (TROUBLE, NO_WORD) if may_mend_itself(error) else (NO_WORD, TROUBLE)
-                self.unnote(other)
-                self.note(f"{trouble} ({error.message})", instead_of=trouble)
+                self._trouble(error)
                 if elapsed > KEPT_SECONDS:
                     raise lost_sight(task) from None
                 continue
@@ -162,10 +180,16 @@ class Pursuit:
                 self.tell(task=task, queue_seconds=queued, run_seconds=ran)
         return task
 
+    def _trouble(self, error: Refusal) -> None:
+        trouble, other = (TROUBLE, NO_WORD) if may_mend_itself(error) else (NO_WORD, TROUBLE)
+        self.unnote(other)
+        self.note(f"{trouble} ({error.message})", instead_of=trouble)
+
     async def deliver(self, client: WanClient, task: Task) -> Clip:
         """The saved clip of a task that has ended."""
         if task.status is not TaskStatus.SUCCEEDED:
-            raise ended_without_clip(task)
+            raise ended_without_clip(task, self.picture())
+        task = await self._learn(client, task)
         self.tell(state=JobState.DOWNLOADING, cost=self._cost(task))
         clip = await deliver(
             client,
@@ -180,7 +204,7 @@ class Pursuit:
 
     def _cost(self, task: Task) -> Cost:
         """What this job costs; nothing where an earlier run has paid."""
-        cost = self._plan.price(task.usage)
+        cost = self._plan.price(self.picture().request, task.usage)
         if not self.picture().from_run:
             return cost
         self.journal.settle(cost)

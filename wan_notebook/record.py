@@ -74,7 +74,7 @@ class Cost(Part):
     amount: Money | None = Field(description="null is unknown, never free")
     currency: str
     rate: Money | None = Field(description="per second of output video")
-    seconds: Seconds
+    seconds: Seconds | None
     estimated: bool = Field(description="before the service reported its usage")
     about: bool = Field(description="the price was inferred")
     region: str
@@ -109,7 +109,7 @@ class Record(Part):
     simulated: bool
     region: str
     endpoint: str | None
-    model: str
+    model: str | None = Field(description="null where it is not known, of a task made elsewhere")
     request: Asked
     inputs: list[Input]
     created_at: str = Field(description="ISO-8601, UTC")

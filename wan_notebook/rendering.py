@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["bundle", "video_bundle"]
 
 TEASER, MESSAGE = 120, 1500  # characters of a prompt, of a message
+PARTLY_KNOWN = (
+    "This task was made elsewhere: the service tells little of its request and nothing of its picture, so what is "
+    "known here does not repeat it."
+)
 REPEATABLE = (
     "These values repeat the request exactly. The service does not promise the identical video: "
     "a reproducible request, not a bit-identical clip."
@@ -133,6 +137,8 @@ def _state_words(update: JobUpdate) -> str:
         return "preparing: nothing is sent yet"
     if update.state is JobState.SUBMITTING or update.task is None:
         return "sending the request"
+    if not update.task.task_status:
+        return "asking the service for this task"
     words = f"{_service_word(update)} at the service"
     if update.state is JobState.DOWNLOADING:
         return f"{words}, saving the clip"
@@ -143,6 +149,8 @@ def _state_words(update: JobUpdate) -> str:
 def _steps(update: JobUpdate) -> Html:
     status = update.task.status if update.task and update.state is not JobState.SUBMITTING else None
     place = 0 if status is None else {TaskStatus.PENDING: 1, TaskStatus.RUNNING: 2}.get(status, 3)
+    if update.task and not update.task.task_status:
+        place = 1  # it was sent; more is not known yet
     queue, run = (f" {clock(s)}" if s is not None else "" for s in (update.queue_seconds, update.run_seconds))
     return markup.steps(
         ("Send", f"Queue{queue}", f"Run{run}", "Save"), 3 if update.state is JobState.DOWNLOADING else place
@@ -234,7 +242,8 @@ def _parameters(update: JobUpdate) -> Html:
     rows += [("region", update.region, ""), ("endpoint", public_url(update.endpoint), ""), ("run", update.run_id, "")]
     if update.task and update.task.request_id:
         rows.append(("request_id", update.task.request_id, ""))
-    note = tag("div", REPEATABLE, style=f"margin-top:6px;{MUTED}")
+    whole = bool(update.request.media_facts)
+    note = tag("div", REPEATABLE if whole else PARTLY_KNOWN, style=f"margin-top:6px;{MUTED}")
     return markup.fold(
         "Parameters", markup.table(rows), frames_as_sent(update.media) if update.state.ended else None, note
     )

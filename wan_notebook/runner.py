@@ -13,15 +13,14 @@ import logging
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from wan_notebook.endings import state_after
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     DownloadError,
     InvalidRequestError,
     TaskCanceledError,
-    TaskExpiredError,
-    TaskFailedError,
     WanError,
 )
 from wan_notebook.lifecycle import Life
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import Clip, JobUpdate
 
 __all__ = ["Runner"]
+
+T = TypeVar("T")
 
 TICK_SECONDS = 1.0  # the clock on the card
 BEAT_SECONDS = 4.0  # well within the lease of an owner
@@ -101,6 +102,25 @@ class Runner:
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Run any coroutine on the loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for what it returns; an interrupt ends both."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise WanError(
+                "the thread that drives the jobs cannot wait for an answer.", hint="Ask from another thread."
+            )
+        future = self.run(coroutine)
+        try:
+            return future.result()  # type: ignore[no-any-return]  # the coroutine's own type
+        finally:
+            future.cancel()
+
+    def look(self, task_id: str) -> None:
+        """Let the jobs that follow a task look at it now."""
+        for job, _, life in list(self._open.values()):
+            if job.task_id == task_id:
+                self.loop.call_soon_threadsafe(life.look.set)
 
     def cancel(self, job: Job) -> bool:
         """What :meth:`Job.cancel` does; where the service takes too long to answer, it goes on behind the scenes."""
@@ -188,14 +208,7 @@ class Runner:
         )
 
     def _end_badly(self, job: Job, error: WanError) -> None:
-        states = {
-            AmbiguousSubmitError: JobState.AMBIGUOUS,
-            TaskFailedError: JobState.FAILED,
-            TaskCanceledError: JobState.CANCELED,
-            TaskExpiredError: JobState.EXPIRED,
-            DownloadError: JobState.UNDELIVERED,
-        }
-        state = next((state for kind, state in states.items() if isinstance(error, kind)), None)
+        state = state_after(error)
         if state is None:
             state = JobState.DETACHED if job.task_id else JobState.REFUSED
         if isinstance(error, DownloadError) and not error.hint:

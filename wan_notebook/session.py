@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import platform
@@ -10,45 +9,45 @@ import secrets
 import time
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook import pricing, rendering
 from wan_notebook.addresses import is_loopback, without_workspace
 from wan_notebook.catalog import catalog
-from wan_notebook.client import TRANSFERS, WanClient, open_http
 from wan_notebook.clips import stem_for
 from wan_notebook.config import SIMULATOR, home
-from wan_notebook.errors import ConfigurationError, InvalidRequestError
-from wan_notebook.hosts import address_of, region_of, workspace_header
-from wan_notebook.identity import Turns, asked_key
+from wan_notebook.errors import InvalidRequestError
+from wan_notebook.identity import Turns
 from wan_notebook.job import Job, Verbs
-from wan_notebook.journal import Journal
+from wan_notebook.journal import Journal, first_row
 from wan_notebook.ledger import Ledger
-from wan_notebook.probes import Guide
 from wan_notebook.provenance import MIME, build_record
 from wan_notebook.provision import upload_above
 from wan_notebook.pursuit import Plan
 from wan_notebook.request import region_problems
 from wan_notebook.runner import Runner
-from wan_notebook.runs import Run
 from wan_notebook.sidefiles import side_file
+from wan_notebook.spending import Terms
+from wan_notebook.switchboard import Switchboard
 from wan_notebook.tasks import JobState, JobUpdate, iso_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
-    import httpx
-
+    from wan_notebook.client import WanClient
     from wan_notebook.config import Settings
     from wan_notebook.facts import Region
+    from wan_notebook.recalled import RecalledRequest
     from wan_notebook.request import I2VRequest
-    from wan_notebook.spending import Terms
-    from wan_notebook.tasks import Cost
+    from wan_notebook.tasks import Cost, Task
 
 __all__ = ["Session", "session"]
 
 log = logging.getLogger("wan_notebook")
+T = TypeVar("T")
+
+NO_LIMITS = Terms()
 SEEDS = 2**31  # seeds go from 0 to 2147483647
 
 
@@ -64,17 +63,15 @@ class Session:
 
     def __init__(self, front_end: str = "script", regions: Mapping[str, Region] | None = None) -> None:
         self.front_end = front_end
-        self._regions, self._guide = regions, Guide(regions)
+        self.switchboard = Switchboard(f"wan-notebook/{_versions(front_end)['wan_notebook']}", regions)
         self.jobs: list[Job] = []
-        self._http: httpx.AsyncClient | None = None
         self._ledger: Ledger | None = None
         self._turns = Turns()
-        self._transfers = asyncio.Semaphore(TRANSFERS)
         self.runner = Runner(
             record=self.record,
             show_result=rendering.video_bundle,
             beat=self._live,
-            at_close=self._disconnect,
+            at_close=self.switchboard.close,
             always=(self._keep_beside,),
         )
 
@@ -98,24 +95,89 @@ class Session:
         ConfigurationError
             Unknown region, no key, no workspace where the region needs one.
         """
-        region = region_of(settings, self._regions)
-        if problems := region_problems(request, region):
+        if problems := region_problems(request, self.switchboard.region(settings)):
             raise InvalidRequestError(problems)
-        settings.require_key()
-        address_of(region, settings, self._regions)
+        region, _ = self.switchboard.place(settings)
         return region, pricing.estimate(request, region)
 
-    def submit(
+    def ask(self, settings: Settings, question: Callable[[WanClient], Coroutine[Any, Any, T]]) -> T:
+        """Ask the service something that costs nothing, and wait for what ``question(client)`` returns.
+
+        Raises
+        ------
+        WanError
+        """
+        self.switchboard.place(settings)
+
+        async def asked() -> T:
+            return await question(await self.switchboard.connect(settings))
+
+        return self.runner.wait_for(asked())
+
+    def submit(self, request: I2VRequest, settings: Settings, *, scope: str, **how: Any) -> Job:
+        """Start a job for a new task; returns at once.
+
+        Parameters
+        ----------
+        scope : str
+            The execution of a cell, or the script, that identical requests are counted in.
+        **how
+            As for :meth:`follow`.
+
+        Raises
+        ------
+        WanError
+            It cannot work, or may not be paid; nothing was sent.
+        """
+        _, cost = self.check(request, settings)
+        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+        return self._start(request, settings, cost, seed=seed, scope=scope, **how)
+
+    def follow(
+        self, task: Task, request: RecalledRequest, settings: Settings, *, seed: int | None = None, **how: Any
+    ) -> Job:
+        """Start a job for a task that exists already: it is followed and its clip saved, nothing is submitted.
+
+        Parameters
+        ----------
+        task : Task
+            As last heard of; an empty ``task_status`` says that it was not looked at yet.
+        request : RecalledRequest
+            What is known of the request; the service is asked for the rest.
+        seed : int, optional
+            The one that was sent, where it is known.
+        name, variable : str, optional
+            Of the job; the notebook's variable that will hold it.
+        folder, outputs : Path
+            The notebook's folder, and where clips are kept.
+        terms : Terms
+            Under which a new task may be paid.
+        notebook : Path, optional
+            The notebook's file.
+        cell_id : str, optional
+        notes : sequence of str
+        watch : callable
+            Gives the observers of the new job.
+        show : callable
+            How the job shows itself when it is a cell's value.
+        """
+        region, _ = self.switchboard.place(settings)
+        return self._start(request, settings, pricing.estimate(request, region), seed=seed, task=task, **how)
+
+    def _start(
         self,
         request: I2VRequest,
         settings: Settings,
+        cost: Cost,
         *,
-        name: str | None = None,
-        variable: str | None = None,
+        seed: int | None,
         folder: Path,
         outputs: Path,
-        terms: Terms,
-        scope: str,
+        task: Task | None = None,
+        terms: Terms = NO_LIMITS,
+        scope: str = "",
+        name: str | None = None,
+        variable: str | None = None,
         notebook: Path | None = None,
         cell_id: str | None = None,
         source_sha256: str | None = None,
@@ -123,37 +185,18 @@ class Session:
         watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
         show: Callable[[JobUpdate], dict[str, Any]] = rendering.bundle,
     ) -> Job:
-        """Start a job; returns at once.
-
-        Parameters
-        ----------
-        variable : str, optional
-            The notebook's variable that will hold the job.
-        folder, outputs : Path
-            The notebook's folder, and where clips are kept.
-        terms : Terms
-            Under which it may be paid.
-        scope : str
-            The execution of a cell, or the script, that identical requests are counted in.
-        notebook : Path, optional
-            The notebook's file.
-        watch : callable
-            Gives the observers of the new job.
-        show : callable
-            How the job shows itself when it is a cell's value.
-        """
-        region, cost = self.check(request, settings)
         now = time.time()
-        base_url = address_of(region, settings, self._regions)
+        region, base_url = self.switchboard.place(settings)
         endpoint = without_workspace(base_url or "")
         update = JobUpdate(
             run_id=f"run-{secrets.token_hex(8)}",
             rev=0,
             name=name,
             handle=variable or f"wan_notebook.jobs()[{len(self.jobs)}]",
-            state=JobState.WAITING,
+            state=JobState.WAITING if task is None else JobState.FOLLOWING,
+            task=task,
             request=request,
-            seed=secrets.randbelow(SEEDS) if request.seed is None else request.seed,
+            seed=seed,
             region=region,
             endpoint=endpoint,
             simulated=region == SIMULATOR,
@@ -165,24 +208,27 @@ class Session:
             source_sha256=source_sha256,
             folder=folder,
         )
+        stem = stem_for(name, update.created_at)
         journal = Journal(
             self.ledger,
-            _row(update, settings, outputs, notebook),
+            first_row(update, settings, outputs=outputs, stem=stem, notebook=notebook),
             terms=terms,
             record=self.record,
             simulated=True if base_url is None else None if is_loopback(base_url) else False,
         )
-        journal.precheck(cost)
+        if task is None:
+            journal.precheck(cost)
         job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
         self.jobs.append(job)
         observers = (journal.observe, *watch(job))
-        journal.turn = self._turns.take(scope)
+        if task is None:
+            journal.turn = self._turns.take(scope)
         plan = Plan(
-            connect=lambda: self._connect(region, settings),
+            connect=partial(self.switchboard.connect, settings),
             outputs=outputs,
-            stem=stem_for(name, update.created_at),
+            stem=stem,
             upload_above=upload_above(request, uploads=catalog().region(region).uploads),
-            price=lambda usage: pricing.actual(usage, request, region),
+            price=lambda request, usage: pricing.actual(usage, request, region),
             journal=journal,
         )
         self.runner.start(job, plan, *observers)
@@ -207,61 +253,6 @@ class Session:
                 side_file(self.record(replace(update, folder=clip.parent)), clip)
             except OSError as error:
                 log.warning("%s has no side file (%s)", clip.name, error.strerror)
-
-    async def _connect(self, region: str, settings: Settings) -> WanClient:
-        base_url = address_of(region, settings, self._regions)
-        if base_url is None:
-            base_url = await asyncio.to_thread(_simulator)
-        if self._http is None:
-            self._http = open_http(f"wan-notebook/{_versions(self.front_end)['wan_notebook']}")
-        return WanClient(
-            http=self._http,
-            transfers=self._transfers,
-            base_url=base_url,
-            key=settings.require_key().reveal,
-            loopback=is_loopback(base_url),
-            workspace=workspace_header(settings, base_url),
-            advise=partial(self._guide.advise, http=self._http, settings=settings),
-        )
-
-    async def _disconnect(self) -> None:
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
-            self._transfers = asyncio.Semaphore(TRANSFERS)  # the old one belongs to the loop that ends
-
-
-def _row(update: JobUpdate, settings: Settings, outputs: Path, notebook: Path | None) -> Run:
-    """What the ledger keeps of a run from the first."""
-    values = update.request.effective()
-    return Run(
-        run_id=update.run_id,
-        state=update.state.value,
-        created_at=update.now,
-        asked_key=asked_key(update.request, region=update.region, endpoint=update.endpoint),
-        region=update.region,
-        endpoint=update.endpoint,
-        base_url=settings.base_url,
-        workspace=settings.workspace,
-        model=update.request.model,
-        resolution=values["resolution"],
-        duration=values["duration"],
-        notebook=str(notebook) if notebook else None,
-        folder=str(update.folder),
-        outputs=str(outputs),
-        stem=stem_for(update.name, update.created_at),
-        cell_id=update.cell_id,
-        name=update.name,
-    )
-
-
-def _simulator() -> str:
-    from wan_notebook.simulator import ensure_running
-
-    try:
-        return ensure_running(home())
-    except (ImportError, RuntimeError, OSError) as error:
-        raise ConfigurationError(f"the simulator did not start: {error}", hint="Nothing is billed.") from None
 
 
 @cache

@@ -98,7 +98,7 @@ class Task:
     submit_time: str | None = None
     scheduled_time: str | None = None
     end_time: str | None = None
-    video_url: str | None = None
+    video_url: str | None = field(default=None, repr=False)  # signed: who has it may download
     orig_prompt: str | None = None
     actual_prompt: str | None = None
     code: str | None = None
@@ -141,7 +141,7 @@ class Cost:
         ISO code, e.g. ``USD``.
     rate : Decimal or None
         Per second of output video.
-    seconds : float
+    seconds : float or None
     estimated : bool
         True before the service has reported its usage.
     about : bool
@@ -154,7 +154,7 @@ class Cost:
     amount: Decimal | None
     currency: str
     rate: Decimal | None
-    seconds: float
+    seconds: float | None
     estimated: bool
     about: bool
     region: str
@@ -246,7 +246,7 @@ class JobUpdate:
     handle: str  # what the person writes to reach the job: a variable, or wan_notebook.jobs()[n]
     state: JobState
     request: I2VRequest
-    seed: int
+    seed: int | None  # None for a task made elsewhere: the service does not tell it
     region: str
     endpoint: str
     simulated: bool

@@ -50,7 +50,9 @@ STORE_NAMES = {"Code": "code", "Message": "message", "RequestId": "request_id"}
 STORE_ERROR = re.compile(r"<(Code|Message|RequestId)>([^<]*)</\1>")
 
 
-def encode(request: I2VRequest, *, seed: int, media: Mapping[str, SentMedia]) -> tuple[dict[str, Any], dict[str, Any]]:
+def encode(
+    request: I2VRequest, *, seed: int | None, media: Mapping[str, SentMedia]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The body to send, and the same body as it may be recorded.
 
     Parameters

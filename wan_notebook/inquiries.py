@@ -1,0 +1,114 @@
+"""Questions about tasks that cost nothing: which one is it, can it be stopped, what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wan_notebook.catalog import catalog
+from wan_notebook.errors import ServiceError, TransportError
+from wan_notebook.listing import filters
+from wan_notebook.tasks import TaskStatus
+
+if TYPE_CHECKING:
+    from wan_notebook.client import WanClient
+    from wan_notebook.listing import Filters, TaskRow
+
+__all__ = ["FATES", "Cancellation", "cancel", "identify", "rows"]
+
+NOT_PENDING = "UnsupportedOperation"
+NOT_KNOWN = "older than 24 h, of another account or region, or no task id"
+NO_LONGER = "too late to cancel: it is no longer PENDING, says the service; if it runs, it will be billed"
+TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
+# What a look at the task says after a cancel that was refused or not answered.
+FATES = {
+    TaskStatus.PENDING: (False, "not canceled: it is still PENDING; ask again"),
+    TaskStatus.RUNNING: (False, TOO_LATE),
+    TaskStatus.SUCCEEDED: (False, "too late to cancel: it has SUCCEEDED and is billed"),
+    TaskStatus.FAILED: (False, "nothing to cancel: it has FAILED, and failed tasks are not billed"),
+    TaskStatus.CANCELED: (True, "it is CANCELED; nothing is billed"),
+    TaskStatus.UNKNOWN: (False, f"nothing to cancel: the service does not know this task ({NOT_KNOWN})"),
+}
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """What became of asking the service to cancel a task; true if it is canceled.
+
+    Parameters
+    ----------
+    task_id : str
+    canceled : bool or None
+        None: not known, because no answer came.
+    task_status : str or None
+        The service's word afterwards, where it was asked.
+    reason : str
+        In words, with whether it will be billed.
+    """
+
+    task_id: str
+    canceled: bool | None
+    task_status: str | None
+    reason: str
+
+    def __bool__(self) -> bool:
+        return self.canceled is True
+
+    def __str__(self) -> str:
+        return f"task {self.task_id}: {self.reason}."
+
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:  # noqa: ARG002  IPython's protocol
+        printer.text(str(self))  # type: ignore[attr-defined]  # IPython's printer, which is not imported here
+
+
+async def cancel(client: WanClient, task_id: str) -> Cancellation:
+    """Cancel a task if it is still PENDING, and tell how it went.
+
+    Where the service refuses, or its answer is lost, the task is looked at once more: it may have begun to run between
+    the last look and the cancel.
+
+    Raises
+    ------
+    ServiceError
+        A refusal that says nothing about the task (a wrong key, too many questions).
+    """
+    lost = ""
+    try:
+        await client.cancel(task_id)
+    except ServiceError as error:
+        if error.code != NOT_PENDING:
+            raise
+    except TransportError as error:
+        lost = f"whether the cancel arrived is not known ({error.message.rstrip('.')})"
+    else:
+        return Cancellation(task_id, True, str(TaskStatus.CANCELED), FATES[TaskStatus.CANCELED][1])
+    try:
+        task = await client.fetch(task_id)
+    except (ServiceError, TransportError):
+        return Cancellation(task_id, None if lost else False, None, lost or NO_LONGER)
+    canceled, reason = FATES[task.status]
+    return Cancellation(task_id, canceled, task.task_status, reason)
+
+
+async def identify(client: WanClient, task_id: str) -> TaskRow | None:
+    """The row of one task in the account's list, which names its model and its submit; None where there is none."""
+    try:
+        found, _ = await client.list(filters(task_id=task_id).page(1))
+    except (ServiceError, TransportError):
+        return None
+    return next((row for row in found if row.task_id == task_id), None)
+
+
+async def rows(client: WanClient, which: Filters, limit: int) -> tuple[list[TaskRow], bool]:
+    """The first ``limit`` tasks of the account's list, and whether there are more.
+
+    A list that repeats itself, or never ends, is left after the pages that ``limit`` needs.
+    """
+    found: dict[str, TaskRow] = {}
+    for page in range(1, limit // catalog().service.page_size + 2):
+        new, last = await client.list(which.page(page))
+        fresh = {row.task_id: row for row in new if row.task_id not in found}
+        found |= fresh
+        if not fresh or (last is not None and (page >= last or len(found) >= limit)):
+            return list(found.values())[:limit], len(found) > limit or (last is not None and page < last)
+    return list(found.values())[:limit], True
