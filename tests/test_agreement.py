@@ -23,7 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wan_notebook.client import WanClient, open_http
+from wan_notebook.client import WanClient
+from wan_notebook.connections import open_http
 from wan_notebook.errors import InvalidRequestError, ServiceError
 from wan_notebook.media import SentMedia
 from wan_notebook.provision import provide, upload_above
