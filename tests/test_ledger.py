@@ -12,8 +12,8 @@ from contextlib import closing
 
 import pytest
 
-from wan_notebook.ledger import FILE, Ledger
-from wan_notebook.runs import Run
+from wan_notebook.ledger import Ledger
+from wan_notebook.runs import FILE, Run
 
 HAMMER = """
 import sys, time

@@ -155,7 +155,11 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(ip: InteractiveShell) -> None:
-    """``%load_ext wan_notebook``: registers ``%%wan_i2v`` and ``%wan_form``; opens no socket and prints nothing."""
+    """``%load_ext wan_notebook``: registers ``%%wan_i2v``, ``%wan_form`` and the rest.
+
+    It opens no socket and prints nothing, unless jobs of this notebook are left open in the ledger: those are followed
+    again in the background, and one line says so. Nothing is ever submitted.
+    """
     from wan_notebook.magics import register
 
     register(ip)

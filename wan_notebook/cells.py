@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook import arguments, frontend, phrases, pricing, rendering, spending
+from wan_notebook import arguments, cards, frontend, rendering, spending
 from wan_notebook.config import SIMULATOR
 from wan_notebook.session import session
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate, VideoResult
 
 __all__ = ["agenerate", "generate", "jobs", "submit"]
-
-EMBED_BYTES = 5 * 1024 * 1024
-AAC_REMARK = "VS Code plays no AAC sound: the clip has its sound track all the same; open the file to hear it."
 
 
 def submit(
@@ -149,7 +146,7 @@ async def agenerate(request: I2VRequest | None = None, /, **parameters: Any) -> 
 def show_once(result: VideoResult) -> dict[str, Any]:
     """What a result shows of itself: its video, or one line in the very cell whose card has become that video."""
     shown = rendering.video_bundle(result)
-    execution = _executions.get(result.record["run_id"])
+    execution = cards.executions.get(result.record["run_id"])
     return {"text/plain": shown["text/plain"]} if execution and execution == frontend.execution() else shown
 
 
@@ -213,7 +210,7 @@ def begun(
     earlier = [
         _goes_on(job, number)
         for number, job in enumerate(hall.jobs)
-        if cell_id == job.update.cell_id and execution != _executions.get(job.run_id) and job.running() and cell_id
+        if cell_id == job.update.cell_id and execution != cards.executions.get(job.run_id) and job.running() and cell_id
     ]
     job = start(
         name=name,
@@ -224,49 +221,11 @@ def begun(
         cell_id=cell_id,
         source_sha256=frontend.source_sha256(),
         notes=[*earlier, *notes],
-        watch=lambda job: [*_card(job, EMBED_BYTES if embed else 0), *watch],
-        show=_shown_again,
+        watch=lambda job: [*cards.card(job, embed=embed), *watch],
+        show=cards.shown_again,
     )
-    _executions[job.run_id] = execution
+    cards.executions[job.run_id] = execution
     return job
-
-
-_executions: dict[str, str] = {}  # run id -> the execution of the cell it was started by
-_shown: dict[str, Callable[[], dict[str, Any]]] = {}  # run id -> what its output holds now, for the plugin
-
-
-def _card(job: Job, embed_limit: int) -> list[Callable[[JobUpdate], None]]:
-    hall = session()
-    saving = pricing.saving_of_silence(job.request, job.update.region)
-
-    def bundle(update: JobUpdate) -> dict[str, Any]:
-        remarks = []
-        if saving is not None and update.cost is not None and not update.state.ended:
-            remarks.append(phrases.silence(update.cost, saving))
-        if update.clip is not None and update.clip.audio and hall.front_end == "vscode":
-            remarks.append(AAC_REMARK)
-        if frontend.plugin_missing():
-            remarks.append(frontend.PLUGIN_REMARK)
-        return hall.bundle(update, embed_limit=embed_limit, remarks=remarks)
-
-    _shown[job.run_id] = lambda: bundle(job.update)
-    frontend.listen(lambda run_id: _shown[run_id]() if run_id in _shown else None)
-    display = frontend.Display.open(bundle(job.update), job.run_id)
-
-    def show(update: JobUpdate) -> None:
-        shown = bundle(update)
-        display.update(shown)
-        frontend.push(update.run_id, shown)
-
-    return [show]
-
-
-def _shown_again(update: JobUpdate) -> dict[str, Any]:
-    """What a job shows of itself: its card as it stands, or one line in the very cell that shows it live."""
-    execution = _executions.get(update.run_id)
-    if execution and execution == frontend.execution():
-        return {"text/plain": f"<Job {update.handle}: its card is above>"}
-    return rendering.bundle(update)
 
 
 def _goes_on(job: Job, number: int) -> str:

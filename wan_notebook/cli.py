@@ -176,6 +176,20 @@ def verify(notebook: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
+@cli.command()
+@click.option("--wait", is_flag=True, help="Follow also those that are still under way, to their end.")
+def collect(wait: bool) -> None:
+    """Save the clip of every open run that is finished at the service, in whichever notebook it was begun.
+
+    Safe in a cron job: runs that a living process follows are left to it, and two at once share the work. The service
+    keeps clips for 24 hours. Exit code 1 when a clip could not be had.
+    """
+    from wan_notebook.resumption import collect as fetch_clips
+
+    missing = fetch_clips(click.echo, wait=wait)
+    sys.exit(1 if missing else 0)
+
+
 def main() -> None:
     """Console script ``wan-notebook``; exit code 1 for what went wrong, 2 for wrong usage."""
     try:

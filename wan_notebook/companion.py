@@ -18,8 +18,8 @@ from wan_notebook.clips import bring
 from wan_notebook.endings import ended_without_clip
 from wan_notebook.errors import AmbiguousSubmitError, BudgetError, ServiceError, TransportError, WanError
 from wan_notebook.footage import probe_clip
-from wan_notebook.journal import known_task
 from wan_notebook.phrases import moment
+from wan_notebook.rows import known_task
 from wan_notebook.runs import OPEN
 from wan_notebook.tasks import JobState, TaskStatus, iso_utc
 

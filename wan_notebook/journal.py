@@ -6,32 +6,34 @@ be written, and the card says so.
 
 from __future__ import annotations
 
-import json
 import logging
+import time
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from wan_notebook.identity import asked_key, reuse_key
+from wan_notebook import sharing
+from wan_notebook.identity import reuse_key
 from wan_notebook.provenance import canonical_json
 from wan_notebook.runs import OPEN, Run
-from wan_notebook.tasks import JobState, Task, Usage
+from wan_notebook.tasks import JobState, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
-    from wan_notebook.config import Settings
+    from wan_notebook.facts import RateLimit
     from wan_notebook.identity import Turn
     from wan_notebook.ledger import Ledger
     from wan_notebook.media import SentMedia
     from wan_notebook.spending import Terms
     from wan_notebook.tasks import Cost, JobUpdate
 
-__all__ = ["LOST_WITHOUT", "Journal", "first_row", "known_task"]
+__all__ = ["LOST_WITHOUT", "Journal"]
 
 LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
 
 MINE = ("amount", "currency", "estimated", "sent_sha256", "seed")  # of a row, where another run's is written with it
+
+T = TypeVar("T")
 
 log = logging.getLogger("wan_notebook")
 
@@ -140,10 +142,16 @@ class Journal:
 
     def enter(self, update: JobUpdate) -> None:
         """Write a run that follows a task which exists already: nothing is paid for it here."""
+        if self._written:  # resumed: it is there
+            return
         self._paid_here = False
         asked = self._record(update)["request"]["asked"]
         columns = self._columns(update) | {"simulated": self.simulated, "request": canonical_json(asked)}
         self._safely(lambda: self.ledger.add(replace(self._run, **columns)))
+        self._written = True
+
+    def reopen(self) -> None:
+        """Go on with a row that an earlier process wrote."""
         self._written = True
 
     def adopt(self, run: Run) -> bool:
@@ -152,9 +160,21 @@ class Journal:
         self._adopted = run.run_id if adopted else self._adopted
         return adopted
 
-    def sending(self) -> None:
-        """The POST goes out now: from here on nobody else may send it."""
-        self._safely(lambda: self.ledger.update(self._run.run_id, state="submitting"))
+    def slot(self, rate: RateLimit | None, *, speed: float) -> float:
+        """Take the right to send the POST now, which nobody else may then; 0, or the seconds to wait for it."""
+        run_id = self._run.run_id
+        if rate is None:
+            self._safely(lambda: self.ledger.update(run_id, state="submitting", sent_at=time.time()))
+            return 0.0
+        most = rate.concurrent + (rate.queued or 0)
+        taken = lambda: sharing.slot(self.ledger, run_id, per_second=rate.submits_per_second, most=most, speed=speed)  # noqa: E731
+        return float(self._safely(taken) or 0.0)
+
+    def run_times(self, update: JobUpdate) -> list[float]:
+        """How long this user's runs of the same kind took."""
+        values = update.request.effective()
+        kind = (update.request.model, values["resolution"], values["duration"], update.simulated)
+        return self._safely(lambda: sharing.run_times(self.ledger, *kind)) or []
 
     def accepted(self, task: Task, *, at: float, simulated: bool) -> None:
         """The service has answered with a task: the first thing that happens then."""
@@ -204,8 +224,8 @@ class Journal:
         same, pair = "COALESCE(simulated, ?) = ?", (kind, kind)
         self._terms.check(
             cost,
-            in_session=lambda: self.ledger.spent(f"payer = ? AND {same}", (self.ledger.owner, *pair)),
-            in_project=lambda: self.ledger.spent(f"folder = ? AND {same}", (self._run.folder, *pair)),
+            in_session=lambda: sharing.spent(self.ledger, f"payer = ? AND {same}", (self.ledger.owner, *pair)),
+            in_project=lambda: sharing.spent(self.ledger, f"folder = ? AND {same}", (self._run.folder, *pair)),
         )
 
     def _columns(self, update: JobUpdate) -> dict[str, Any]:
@@ -229,50 +249,12 @@ class Journal:
             columns |= {"clip_path": str(clip.path), "clip_sha256": clip.sha256, "clip_bytes": clip.bytes}
         return columns | (_money(update.cost) if update.cost and self._paid_here else {})
 
-    def _safely(self, write: Callable[[], object]) -> object:
+    def _safely(self, write: Callable[[], T]) -> T | None:
         try:
             return write()
         except Exception:
             log.exception("run %s could not be written into the ledger", self._run.run_id)
             return None
-
-
-def first_row(update: JobUpdate, settings: Settings, *, outputs: Path, stem: str, notebook: Path | None) -> Run:
-    """What the ledger keeps of a run from the first."""
-    values = update.request.effective()
-    return Run(
-        run_id=update.run_id,
-        state=update.state.value,
-        created_at=update.now,
-        asked_key=None
-        if update.task  # of a task made elsewhere too little is known to be the same as anything
-        else asked_key(update.request, region=update.region, endpoint=update.endpoint),
-        region=update.region,
-        endpoint=update.endpoint,
-        base_url=settings.base_url,
-        workspace=settings.workspace,
-        model=update.request.model,
-        resolution=values["resolution"],
-        duration=values["duration"],
-        notebook=str(notebook) if notebook else None,
-        folder=str(update.folder),
-        outputs=str(outputs),
-        stem=stem,
-        cell_id=update.cell_id,
-        name=update.name,
-    )
-
-
-def known_task(run: Run) -> Task | None:
-    """The task of a row, as last heard of."""
-    if run.task is None:
-        return Task(run.task_id, "PENDING", request_id=run.request_id) if run.task_id else None
-    said = json.loads(run.task)
-    usage = said.pop("usage", None)
-    names = Task.__dataclass_fields__
-    kept = {name: value for name, value in said.items() if name in names}
-    known = {name: value for name, value in (usage or {}).items() if name in Usage.__dataclass_fields__}
-    return Task(**kept, usage=Usage(**known) if usage else None)
 
 
 def _money(cost: Cost) -> dict[str, Any]:

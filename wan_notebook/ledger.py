@@ -13,19 +13,17 @@ import os
 import sqlite3
 import threading
 import time
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.owners import LEASE_SECONDS, host, is_gone, itself
-from wan_notebook.runs import COLUMNS, MIGRATIONS, OPEN, UNDRIVEN, Run
+from wan_notebook.runs import COLUMNS, FILE, MIGRATIONS, OPEN, UNDRIVEN, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["FILE", "Ledger"]
+__all__ = ["Ledger"]
 
-FILE = "ledger.sqlite3"
 BUSY_SECONDS, BETWEEN_SECONDS = 5.0, 0.02
 SHARED_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3"}
@@ -88,18 +86,18 @@ class Ledger:
                 self._insert(db, run)
             return found
 
-        return self._write(work)
+        return self.write(work)
 
     def add(self, run: Run) -> None:
         """Write a row of a run that was not paid here: attached to, or shown again."""
-        self._write(lambda db: self._insert(db, run))
+        self.write(lambda db: self._insert(db, run))
 
     def update(self, run_id: str, **columns: Any) -> bool:
         """Change columns of a row; whether there is one."""
         columns["updated_at"] = time.time()
         text = ", ".join(f"{name} = :{name}" for name in columns)
         sql = f"UPDATE runs SET {text} WHERE run_id = :key"  # noqa: S608  names from our own code
-        return bool(self._write(lambda db: db.execute(sql, {**columns, "key": run_id}).rowcount))
+        return bool(self.write(lambda db: db.execute(sql, {**columns, "key": run_id}).rowcount))
 
     def take_over(self, run_id: str) -> bool:
         """Become the owner of a run nobody drives any more; False if somebody does, or was quicker."""
@@ -112,11 +110,11 @@ class Ledger:
             self._enter(db)
             return True
 
-        return self._write(work)
+        return self.write(work)
 
     def driven(self, run: Run) -> bool:
         """Whether a living process (this one, too) is at work on ``run``."""
-        return self._read(lambda db: self._driven(db, run))
+        return self.read(lambda db: self._driven(db, run))
 
     def run(self, run_id: str) -> Run | None:
         """The row of one run."""
@@ -125,28 +123,17 @@ class Ledger:
     def runs(self, where: str = "1", values: Sequence[Any] = (), *, limit: int = -1) -> list[Run]:
         """Rows, newest first; ``where`` is SQL of our own, ``values`` what stands for its question marks."""
         sql = f"{SELECT} WHERE {where} ORDER BY created_at DESC, rowid DESC LIMIT ?"
-        return self._read(lambda db: _runs(db.execute(sql, (*values, limit))))
-
-    def spent(self, where: str, values: Sequence[Any]) -> dict[str, Decimal]:
-        """What the runs in question cost, or will if they succeed, by currency; what is not billed is left out."""
-        sql = (
-            "SELECT currency, amount FROM runs WHERE from_run IS NULL AND amount IS NOT NULL "  # noqa: S608  our own SQL
-            f"AND state NOT IN ('refused', 'failed', 'canceled') AND {where}"
-        )
-        sums: dict[str, Decimal] = {}
-        for currency, amount in self._read(lambda db: db.execute(sql, values).fetchall()):
-            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
-        return sums
+        return self.read(lambda db: _runs(db.execute(sql, (*values, limit))))
 
     def beat(self) -> None:
         """Say that this process lives; to be repeated well within the 15 s of a lease."""
-        self._write(self._enter)
+        self.write(self._enter)
 
     def forget(self, run_ids: Iterable[str]) -> int:
         """Forget rows, and what was shown again from them; never touches a clip. Returns how many."""
         ids = [(run_id, run_id) for run_id in run_ids]
         sql = "DELETE FROM runs WHERE run_id = ? OR from_run = ?"
-        return self._write(lambda db: db.executemany(sql, ids).rowcount)
+        return self.write(lambda db: db.executemany(sql, ids).rowcount)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -175,7 +162,9 @@ class Ledger:
 
     # The file:
 
-    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``work(connection)`` gives, in one transaction that no other process comes between."""
+
         def transaction(db: sqlite3.Connection) -> T:
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -187,9 +176,10 @@ class Ledger:
                 raise
             return result
 
-        return self._read(transaction)
+        return self.read(transaction)
 
-    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``work(connection)`` gives; from the copy in memory where the file cannot be used."""
         patient_until = time.monotonic() + BUSY_SECONDS
         with self._lock:
             while True:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wan_notebook import polling
 from wan_notebook.clips import check_folder, keep_input
 from wan_notebook.companion import accompany
-from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError
+from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError, WanError
 from wan_notebook.provision import MOST_PINNED, needs_fetching, pinned, provide
 from wan_notebook.pursuit import Pursuit, may_mend_itself
 from wan_notebook.tasks import JobState, iso_utc
@@ -39,6 +39,8 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 900.0  # of waiting between tries, before anything is sent
 MAX_WAIT_SECONDS = 600.0
 NOT_YET = "nothing is sent yet and nothing is billed"
+NOTED_SECONDS = 2.0
+IN_LINE = "waiting for a free place: the service limits how many are submitted at once; nothing is billed yet"
 
 
 class Life(Pursuit):
@@ -52,6 +54,8 @@ class Life(Pursuit):
         WanError
             Why there is none.
         """
+        if (source := self.picture().from_run) is not None:
+            return await self._go_along(source)
         if (task := self.picture().task) is not None:
             await asyncio.to_thread(check_folder, self.outputs)
             self.journal.enter(self.picture())
@@ -76,6 +80,14 @@ class Life(Pursuit):
         # the bytes are on disk and on their way; nobody needs them here
         self.tell(media=tuple(replace(item, data=None) for item in media.values()))
         return await self.deliver(client, await self.follow(client, task))
+
+    async def _go_along(self, source: str) -> Clip:
+        """Go along again with the run that this one showed before its process ended."""
+        run = self.journal.ledger.run(source)
+        clip = await accompany(self, run) if run is not None else None
+        if clip is None:
+            raise WanError(f"{source}, whose clip this run showed, came to nothing.", hint="Nothing is billed.")
+        return clip
 
     async def _prepare(self, request: I2VRequest) -> dict[str, SentMedia]:
         """Every medium as it will be sent."""
@@ -112,6 +124,17 @@ class Life(Pursuit):
             self.note(journal.trouble)
         return earlier
 
+    async def _take_turn(self, client: WanClient) -> None:
+        """Wait for a place among the submits of all kernels of this machine."""
+        rate, waited = self.picture().request.spec.rate, 0.0
+        while wait := self.journal.slot(rate, speed=client.simulator_speed or 1.0):
+            waited += wait
+            if waited > NOTED_SECONDS:
+                self.note(IN_LINE)
+            await asyncio.sleep(wait)
+        self.unnote(IN_LINE)
+        self.tell(state=JobState.SUBMITTING)
+
     async def _upload(self, client: WanClient, item: SentMedia, model: str) -> SentMedia:
         url = await self._patiently(client, lambda: client.upload(item, model), may_mend_itself)
         return replace(item, url=url)
@@ -119,24 +142,25 @@ class Life(Pursuit):
     async def _submit(self, client: WanClient, media: Mapping[str, SentMedia]) -> Task:
         update = self.picture()
         body, sent = encode(update.request, seed=update.seed, media=media)
-        self.tell(state=JobState.SUBMITTING, sent=sent)
+        self.tell(sent=sent)
 
-        def send() -> Awaitable[Task]:
-            self.journal.sending()
-            return client.submit(body)
+        async def send() -> Task:
+            await self._take_turn(client)
+            task = await client.submit(body)
+            simulated, now = client.simulator_speed is not None, time.time()
+            self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
+            self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
+            return task
 
         task = await self._patiently(client, send, _made_no_task)
-        simulated, now = client.simulator_speed is not None, time.time()
-        self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
         self.unnote(NOT_YET)
-        self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
         return task
 
     async def _patiently(
         self, client: WanClient, call: Callable[[], Awaitable[T]], again: Callable[[Refusal], bool]
     ) -> T:
         """What ``call`` gives, repeated while ``again`` says that this costs nothing, for a quarter of an hour."""
-        state, waited, tries = self.picture().state, 0.0, 0
+        waited, tries = 0.0, 0
         while True:
             try:
                 return await call()
@@ -148,11 +172,9 @@ class Life(Pursuit):
                     wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS))
                 waited, tries, pause = waited + wait, tries + 1, wait / (client.simulator_speed or 1.0)
                 self.note(f"{NOT_YET} ({error.message}); tried again in {pause:.0f} s", instead_of=NOT_YET)
-            if state is not JobState.WAITING:
+            if self.picture().state is not JobState.WAITING:
                 self.tell(state=JobState.WAITING)
             await asyncio.sleep(max(pause, polling.FLOOR_SECONDS))
-            if state is not JobState.WAITING:
-                self.tell(state=state)
 
 
 def _made_no_task(error: Refusal) -> bool:

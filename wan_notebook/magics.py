@@ -187,6 +187,13 @@ def wan_jobs(line: str = "") -> None:
     _show_books("jobs", line)
 
 
+def wan_resume(line: str = "") -> None:
+    """``%wan_resume [ID|all]``: follow what is left of this notebook, of one run or task, or of everything."""
+    from wan_notebook.resumption import resume
+
+    sys.stdout.write(f"{resume(line)}\n")
+
+
 def wan_costs(line: str = "") -> None:
     """``%wan_costs [--by day|model|notebook] [--since DATE]``: what was spent; simulated runs apart."""
     _show_books("spent", line)
@@ -207,7 +214,7 @@ def _show_books(what: str, line: str) -> None:
     sys.stdout.write(f"{found}\n") if isinstance(found, str) else display(found)
 
 
-LINES = (wan_form, wan_errors, wan_doctor, wan_jobs, wan_costs, wan_cache)
+LINES = (wan_form, wan_errors, wan_doctor, wan_jobs, wan_resume, wan_costs, wan_cache)
 
 
 def _body_for_empty_cells(lines: list[str]) -> list[str]:
@@ -230,6 +237,17 @@ def register(ip: InteractiveShell) -> None:
     steps: list[Callable[[list[str]], list[str]]] = ip.input_transformers_cleanup
     before = next((i for i, step in enumerate(steps) if getattr(step, "__name__", "") == "cell_magic"), 0)
     steps.insert(before, _body_for_empty_cells)
+    _pick_up()
+
+
+def _pick_up() -> None:
+    """Follow the jobs that an earlier kernel of this notebook left open, and say so."""
+    from wan_notebook.leftovers import left_over
+
+    if runs := left_over():
+        from wan_notebook.resumption import at_load
+
+        sys.stdout.write(f"{at_load(runs)}\n")
 
 
 def unregister(ip: InteractiveShell) -> None:

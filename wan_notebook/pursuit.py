@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from wan_notebook.delivery import KEPT_SECONDS, SAFE, deliver
 from wan_notebook.endings import ended_without_clip, lost_sight
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
 from wan_notebook.inquiries import cancel, identify
+from wan_notebook.instants import epoch
 from wan_notebook.recalled import RecalledRequest
 from wan_notebook.tasks import JobState, TaskStatus
 
@@ -55,6 +57,8 @@ class Plan:
         The real cost of a request, by what the service reports it used.
     journal : Journal
         The run's page in the ledger.
+    pace : callable
+        Seconds until the next query of this process may go out, given the speed of the service's clock.
     """
 
     connect: Callable[[], Awaitable[WanClient]]
@@ -63,6 +67,7 @@ class Plan:
     upload_above: int | None
     price: Callable[[I2VRequest, Usage | None], Cost]
     journal: Journal
+    pace: Callable[[float], float]
 
 
 class Pursuit:
@@ -146,13 +151,19 @@ class Pursuit:
         """Look at a task until the service says that it has ended."""
         loop = asyncio.get_running_loop()
         begun, polls, failures, retry_after = loop.time(), 0, 0, None
+        update = self.picture()
+        kind = polling.expected(self.journal.run_times(update), update.request.spec.run_seconds)
+        since = time.time() - (epoch(update.submitted_at) or time.time())  # seconds from its submit to now
         while not task.status.ended:
             speed = client.simulator_speed or 1.0
             elapsed = (loop.time() - begun) * speed
+            queued, _ = task.clocks()
             delay = polling.next_delay(
                 task.status,
                 polls=polls,
                 elapsed=elapsed,
+                running=None if queued is None else since * speed + elapsed - queued,
+                kind=kind,
                 failures=failures,
                 retry_after=retry_after,
                 speed=speed,
@@ -161,6 +172,7 @@ class Pursuit:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.look.wait(), delay)
             self.look.clear()
+            await asyncio.sleep(self._plan.pace(speed))
             try:
                 found = await client.fetch(task.task_id)
             except (TransportError, ServiceError) as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["COLUMNS", "MIGRATIONS", "OPEN", "UNDRIVEN", "Run"]
+__all__ = ["COLUMNS", "FILE", "MIGRATIONS", "OPEN", "UNDRIVEN", "Run"]
 
+FILE = "ledger.sqlite3"
 UNDRIVEN = ("detached", "undelivered", "ambiguous")  # nobody follows them, and yet they are not over
 OPEN = ("waiting", "submitting", "following", "downloading", *UNDRIVEN)
 
@@ -30,6 +31,7 @@ MIGRATIONS = (
         owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, begun TEXT, beat REAL NOT NULL
     );
     """,
+    "ALTER TABLE runs ADD COLUMN sent_at REAL;",
 )
 
 
@@ -49,6 +51,8 @@ class Run:
         JSON: the request as asked, the task as last heard of, the record as last shown.
     from_run : str or None
         The run that was paid for, where this one only shows its clip.
+    sent_at : float or None
+        When its POST went out last.
     owner, payer : str or None
         The process that drives it, and the one that paid for it.
     """
@@ -94,6 +98,7 @@ class Run:
     from_run: str | None = None
     owner: str | None = None
     payer: str | None = None
+    sent_at: float | None = None
     record: str | None = None
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wan_notebook import pricing, rendering
+from wan_notebook import pricing, rendering, sharing
 from wan_notebook.addresses import is_loopback, without_workspace
 from wan_notebook.catalog import catalog
 from wan_notebook.clips import stem_for
@@ -19,12 +19,14 @@ from wan_notebook.config import SIMULATOR, home
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.identity import Turns
 from wan_notebook.job import Job, Verbs
-from wan_notebook.journal import Journal, first_row
+from wan_notebook.journal import Journal
 from wan_notebook.ledger import Ledger
+from wan_notebook.polling import Pacer
 from wan_notebook.provenance import MIME, build_record
 from wan_notebook.provision import upload_above
 from wan_notebook.pursuit import Plan
 from wan_notebook.request import region_problems
+from wan_notebook.rows import first_row
 from wan_notebook.runner import Runner
 from wan_notebook.sidefiles import side_file
 from wan_notebook.spending import Terms
@@ -67,6 +69,7 @@ class Session:
         self.jobs: list[Job] = []
         self._ledger: Ledger | None = None
         self._turns = Turns()
+        self._pacer = Pacer(catalog().service.queries_per_second)
         self.runner = Runner(
             record=self.record,
             show_result=rendering.video_bundle,
@@ -77,6 +80,7 @@ class Session:
 
     def _live(self) -> None:
         self.ledger.beat()
+        self._pacer.share = sharing.processes(self.ledger)
 
     @property
     def ledger(self) -> Ledger:
@@ -218,19 +222,37 @@ class Session:
         )
         if task is None:
             journal.precheck(cost)
+        counted = scope if task is None else None
+        return self.drive(update, settings, journal, outputs=outputs, stem=stem, scope=counted, watch=watch, show=show)
+
+    def drive(
+        self,
+        update: JobUpdate,
+        settings: Settings,
+        journal: Journal,
+        *,
+        outputs: Path,
+        stem: str,
+        scope: str | None,
+        watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]],
+        show: Callable[[JobUpdate], dict[str, Any]],
+    ) -> Job:
+        """Start what drives a job; what :meth:`submit`, :meth:`follow` and resuming a run have in common."""
         job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
         self.jobs.append(job)
-        observers = (journal.observe, *watch(job))
-        if task is None:
-            journal.turn = self._turns.take(scope)
+        region = update.region
         plan = Plan(
             connect=partial(self.switchboard.connect, settings),
             outputs=outputs,
             stem=stem,
-            upload_above=upload_above(request, uploads=catalog().region(region).uploads),
+            upload_above=upload_above(update.request, uploads=catalog().region(region).uploads),
             price=lambda request, usage: pricing.actual(usage, request, region),
             journal=journal,
+            pace=lambda speed: self._pacer.wait(time.monotonic(), speed),
         )
+        observers = (journal.observe, *watch(job))
+        if scope is not None:
+            journal.turn = self._turns.take(scope)
         self.runner.start(job, plan, *observers)
         return job
 

@@ -15,6 +15,7 @@ from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook import stills
+from wan_notebook.instants import instant
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -122,7 +123,7 @@ class Task:
         >>> Task("a", "RUNNING", submit_time="2026-01-22 23:24:46.500", scheduled_time="2026-01-22 23:24:47").clocks()
         (0.5, None)
         """
-        submit, scheduled, end = (_instant(t) for t in (self.submit_time, self.scheduled_time, self.end_time))
+        submit, scheduled, end = (instant(t) for t in (self.submit_time, self.scheduled_time, self.end_time))
         return (
             (scheduled - submit).total_seconds() if submit and scheduled else None,
             (end - scheduled).total_seconds() if scheduled and end else None,
@@ -274,13 +275,6 @@ class JobUpdate:
     def stamp(self) -> str:
         """``now`` as ISO-8601 in UTC."""
         return iso_utc(self.now)
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None) if text else None
-    except ValueError:
-        return None
 
 
 def iso_utc(seconds: float) -> str:

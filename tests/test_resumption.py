@@ -1,0 +1,245 @@
+"""Never lose a clip: what an earlier kernel left behind is followed by the next one, by a line, or by a cron job."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hostile import PENDING, Answer, Hostile
+from kernels import MIME, LiveKernel
+from processes import KEY, PHOTO, run, start
+
+import wan_notebook as wan
+from wan_notebook.cli import cli
+from wan_notebook.ledger import Ledger
+from wan_notebook.simulator import Simulator
+
+SUBMIT = "/services/aigc/video-generation/video-synthesis"
+FAST = {"X-Wan-Simulator": "speed=100000"}
+MAGIC = "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --seed 7\nThe cat looks up."
+HEAVY = ("httpx", "pydantic", "PIL", "av", "ipywidgets", "nbformat", "nest_asyncio", "asyncio.sslproto")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> bytes:
+    """A real clip."""
+    folder = tmp_path_factory.mktemp("made")
+    with Simulator(speed=500, render="shape") as service:
+        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
+        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
+
+
+@pytest.fixture
+def server():
+    """A service whose task runs until :func:`finish`."""
+    with Hostile() as hostile:
+        hostile.on("POST", SUBMIT, Answer(body=PENDING, headers=FAST))
+        running = {"output": {"task_id": "task-1", "task_status": "RUNNING"}}
+        hostile.on("GET", "/tasks/task-1", Answer(body=running, headers=FAST))
+        yield hostile
+
+
+def finish(server, clip: bytes) -> None:
+    output = {"task_id": "task-1", "task_status": "SUCCEEDED", "video_url": f"{server.root}/clip.mp4"}
+    server.on("GET", "/tasks/task-1", Answer(body={"output": output, "usage": {"duration": 2}}, headers=FAST))
+    server.on("GET", "/clip.mp4", Answer(body=clip))
+
+
+class Page(LiveKernel):
+    """A kernel with a page of JupyterLab that shows ``lab.ipynb``; what the plugin hears is kept."""
+
+    def __init__(self, server, folder: Path, notebook: str = "lab.ipynb") -> None:
+        environment = {
+            "DASHSCOPE_HTTP_BASE_URL": server.base_url, "DASHSCOPE_API_KEY": KEY,
+            "WAN_NOTEBOOK_HOME": str(folder / "home"), "JPY_SESSION_NAME": str(folder / notebook),
+        }  # fmt: skip
+        super().__init__(folder, environment)
+        self.heard: list[dict[str, Any]] = []
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["msg_type"] == "comm_msg":
+            self.heard.append(message["content"]["data"])
+        super()._take(message)
+
+    def ask(self, run_id: str) -> None:
+        """What the plugin does for a cell whose run is not over."""
+        comm_id = uuid.uuid4().hex
+        for kind, data in (("comm_open", {}), ("comm_msg", {"type": "attach", "runs": [run_id]})):
+            content = {"comm_id": comm_id, "data": data, "target_name": "wan_notebook"}
+            self.client.shell_channel.send(self.client.session.msg(kind, content))
+
+    def told(self, run_id: str) -> list[dict[str, Any]]:
+        """The records it was sent of a run."""
+        return [said["data"][MIME] for said in self.heard if said.get("run_id") == run_id]
+
+
+@pytest.fixture
+def left(server, in_folder):
+    """A kernel was killed while its task was running; the record its cell shows."""
+    with Page(server, in_folder) as page:
+        page.run("%load_ext wan_notebook")
+        cell = page.run(MAGIC, cell_id="the-cell")
+        page.until(lambda: cell.record["task_status"] == "RUNNING")
+        page.manager.signal_kernel(9)
+        return cell.record
+
+
+def test_loading_again_follows_what_was_left_and_the_video_comes_to_its_old_cell(server, in_folder, left, clip):
+    with Page(server, in_folder) as page:
+        said = page.run("%load_ext wan_notebook", cell_id="other")
+        assert said.text == "wan_notebook: 1 job of this notebook followed again (cat). %wan_jobs shows them.\n"
+        page.ask(left["run_id"])
+        page.until(lambda: page.told(left["run_id"]))
+        finish(server, clip)
+        page.until(lambda: page.told(left["run_id"])[-1]["state"] == "downloaded")
+        record = page.told(left["run_id"])[-1]
+        assert "<video" in page.heard[-1]["data"]["text/html"]
+        assert record["rev"] > left["rev"]
+        same = ("run_id", "cell_id", "task_id", "name", "request", "inputs", "created_at", "submitted_at", "region")
+        assert {key: record[key] for key in same} == {key: left[key] for key in same}
+        assert (in_folder / record["clip"]["path"]).read_bytes() == clip
+        assert record["cost"]["amount"] == "0.05"
+        job = page.run(
+            "import wan_notebook as wan\njob = wan.jobs()[0]\nprint(job.result(30).path.name, job.request.seed)"
+        )
+        assert job.text.split() == [Path(record["clip"]["path"]).name, "7"]
+        assert server.count("POST") == 1
+    with Page(server, in_folder) as page:
+        assert page.run("%load_ext wan_notebook").text == ""
+        again = page.run(MAGIC, cell_id="the-cell")
+        page.until(lambda: again.record["state"] == "downloaded")
+        assert again.record["from_run"] == left["run_id"]
+        assert server.count("POST") == 1
+
+
+def test_another_notebook_is_not_told_of_it_and_imports_nothing_heavy(server, in_folder, left):
+    with Page(server, in_folder, "another.ipynb") as page:
+        page.run(
+            "import sys; sockets = []; loaded = set(sys.modules)\n"
+            "sys.addaudithook(lambda event, _: sockets.append(event) if event.startswith('socket.') else None)"
+        )
+        before = len(server.asked)
+        assert page.run("%load_ext wan_notebook").outputs == []
+        assert page.run("print(sockets)").text.strip() == "[]"
+        heavy = page.run(f"print([name for name in {HEAVY!r} if name in sys.modules and name not in loaded])").text
+        assert heavy.strip() == "[]"
+        assert int(page.run("print(len(set(sys.modules) - loaded))").text) <= 40
+        assert len(server.asked) == before
+        assert "left alone" in page.run("%wan_jobs").bundles[0]["text/plain"]
+
+
+def test_wan_resume_shows_its_card_here_by_task_id_or_all(server, in_folder, left, clip):
+    with Page(server, in_folder, "another.ipynb") as page:
+        page.run("%load_ext wan_notebook")
+        assert "nothing to follow" in page.run("%wan_resume nobody").text
+        finish(server, clip)
+        cell = page.run(f"%wan_resume {left['task_id']}")
+        page.until(lambda: cell.record["state"] == "downloaded")
+        assert cell.record["run_id"] == left["run_id"]
+        assert "<video" in cell.bundles[0]["text/html"]
+        assert "nothing to follow" in page.run("%wan_resume all").text
+    assert server.count("POST") == 1
+
+
+def test_a_kernel_that_lives_keeps_its_jobs(server, in_folder, clip):
+    with Page(server, in_folder) as page:
+        page.run("%load_ext wan_notebook")
+        cell = page.run(MAGIC)
+        page.until(lambda: cell.record["task_status"] == "RUNNING")
+        with Page(server, in_folder) as second:
+            assert second.run("%load_ext wan_notebook").outputs == []
+            assert "followed already" in second.run("%wan_resume").text
+        finish(server, clip)
+        page.until(lambda: cell.record["state"] == "downloaded")
+
+
+def test_without_a_key_the_line_says_why_nothing_can_be_followed(server, in_folder, left):
+    with Page(server, in_folder) as page:
+        page.run("import os\ndel os.environ['DASHSCOPE_API_KEY']")
+        said = page.run("%load_ext wan_notebook")
+        assert said.error is None
+        assert "cannot be followed: no API key is set" in said.text
+
+
+def killed(server, tmp_path: Path, state: str = "task_id IS NOT NULL") -> str:
+    """A script was killed while its task was running; its run id."""
+    process = start(server.base_url, tmp_path, tmp_path / "home")
+    end = time.monotonic() + 60
+    while not (found := Ledger(tmp_path / "home").runs(state)):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    return found[0].run_id
+
+
+@pytest.fixture
+def cron(tmp_path, monkeypatch):
+    """The command line, as a cron job has it."""
+    monkeypatch.setenv("WAN_NOTEBOOK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    return lambda *arguments: CliRunner().invoke(cli, arguments)
+
+
+def test_collect_saves_what_is_finished_and_leaves_the_rest(server, tmp_path, cron, clip):
+    run_id = killed(server, tmp_path)
+    said = cron("collect")
+    assert (said.exit_code, said.output) == (0, f"{run_id}: still under way (task task-1)\n")
+    assert Ledger(tmp_path / "home").run(run_id).state == "following"
+    finish(server, clip)
+    said = cron("collect")
+    saved = Ledger(tmp_path / "home").run(run_id)
+    assert (said.exit_code, said.output) == (0, f"{run_id}: {saved.clip_path}\n")
+    assert Path(saved.clip_path).parent == tmp_path / "clips"
+    assert Path(saved.clip_path).read_bytes() == clip
+    assert cron("collect").output == ""
+    (again,) = run(server.base_url, tmp_path, tmp_path / "home")
+    assert (again["from_run"], again["path"], server.count("POST")) == (run_id, saved.clip_path, 1)
+
+
+def test_two_collects_at_once_fetch_a_clip_once(server, tmp_path, clip):
+    killed(server, tmp_path)
+    finish(server, clip)
+    code = "import sys; from wan_notebook.cli import main; sys.argv[1:] = ['collect']; main()"
+    environment = {**os.environ, "WAN_NOTEBOOK_HOME": str(tmp_path / "home"), "DASHSCOPE_API_KEY": KEY}
+    command = [sys.executable, "-c", code]
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=60)
+    assert len(list((tmp_path / "clips").glob("*.mp4"))) == 1
+    assert server.count("GET", "/clip.mp4") == 1
+
+
+def test_collect_says_what_it_could_not_have(server, tmp_path, cron):
+    run_id = killed(server, tmp_path)
+    unknown = {"output": {"task_id": "task-1", "task_status": "UNKNOWN"}}
+    server.on("GET", "/tasks/task-1", Answer(body=unknown, headers=FAST))
+    said = cron("collect")
+    assert "does not know task task-1 any more" in said.output
+    assert Ledger(tmp_path / "home").run(run_id).state == "expired"
+    assert cron("collect").output == ""
+
+
+def test_a_clip_that_was_collected_is_told_to_its_notebook_when_it_is_opened_again(server, in_folder, left, clip, cron):
+    finish(server, clip)
+    assert cron("collect").exit_code == 0
+    with Page(server, in_folder) as page:
+        said = page.run("%load_ext wan_notebook").text
+        assert said == "wan_notebook: 1 clip of this notebook came while no kernel was there. %wan_jobs shows them.\n"
+        page.ask(left["run_id"])
+        page.until(lambda: page.told(left["run_id"]))
+        record = page.told(left["run_id"])[-1]
+        assert (record["state"], record["cell_id"]) == ("downloaded", "the-cell")
+        assert record["rev"] > left["rev"]
+        assert "<video" in page.heard[-1]["data"]["text/html"]
+        json.dumps(record)
+    with Page(server, in_folder) as page:
+        assert page.run("%load_ext wan_notebook").text == ""

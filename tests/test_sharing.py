@@ -1,0 +1,104 @@
+"""What all processes share: places at the service, run times, money."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from decimal import Decimal
+
+import pytest
+
+from wan_notebook.ledger import Ledger
+from wan_notebook.runs import Run
+from wan_notebook.sharing import processes, run_times, slot, spent
+
+PLACE = {"model": "m1", "region": "singapore", "endpoint": "https://example.com"}
+SUBMITTER = """
+import sys, time
+from pathlib import Path
+from wan_notebook.ledger import Ledger
+from wan_notebook.runs import Run
+from wan_notebook.sharing import slot
+ledger = Ledger(Path(sys.argv[1]))
+for n in range(6):
+    run_id = f"run-{sys.argv[2]}-{n}"
+    ledger.claim(Run(run_id, "waiting", time.time(), model="m1", region="r", endpoint="e"), lambda _: None)
+    while wait := slot(ledger, run_id, per_second=5, most=None, speed=4):
+        time.sleep(wait)
+print(ledger.trouble)
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    return Ledger(tmp_path)
+
+
+def waiting(ledger: Ledger, *names: str, **more) -> None:
+    for name in names:
+        ledger.add(Run(name, "waiting", time.time(), **{**PLACE, **more}))
+
+
+def test_no_more_are_sent_in_a_second_than_the_model_takes_and_each_model_for_itself(ledger):
+    waiting(ledger, "a", "b", "c")
+    waiting(ledger, "other", model="m2")
+    waiting(ledger, "elsewhere", endpoint="https://elsewhere.example")
+    assert [slot(ledger, name, per_second=2, most=None, speed=1) for name in ("a", "b")] == [0, 0]
+    assert 0 < slot(ledger, "c", per_second=2, most=None, speed=1) <= 1
+    assert ledger.run("c").state == "waiting"
+    assert ledger.run("a").state == "submitting"
+    for name in ("other", "elsewhere"):
+        assert slot(ledger, name, per_second=2, most=None, speed=1) == 0
+    ledger.update("a", sent_at=time.time() - 1.01)
+    assert slot(ledger, "c", per_second=2, most=None, speed=1) == 0
+
+
+def test_no_more_are_open_than_the_service_keeps_in_its_queue(ledger):
+    waiting(ledger, "a", "b", "c")
+    for name in ("a", "b"):
+        assert slot(ledger, name, per_second=99, most=2, speed=1) == 0
+        ledger.update(name, state="following")
+    assert slot(ledger, "c", per_second=99, most=2, speed=1) > 0
+    ledger.update("a", state="downloaded")
+    assert slot(ledger, "c", per_second=99, most=2, speed=1) == 0
+
+
+def test_the_rate_holds_over_several_processes(tmp_path):
+    begun = [
+        subprocess.Popen([sys.executable, "-c", SUBMITTER, str(tmp_path), who], stdout=subprocess.PIPE, text=True)
+        for who in "ab"
+    ]
+    assert [process.communicate(timeout=60)[0].strip() for process in begun] == ["", ""]
+    sent = sorted(run.sent_at for run in Ledger(tmp_path).runs())
+    assert len(sent) == 12
+    window = 1 / 4
+    assert all(sixth - first >= window * 0.99 for first, sixth in zip(sent, sent[5:], strict=False))
+
+
+def test_run_times_are_those_of_the_same_kind_and_never_mix_simulated_with_real(ledger):
+    kind = {"model": "m1", "resolution": "720P", "duration": 5}
+    for n, more in enumerate(({}, {"simulated": True}, {"duration": 10}, {"from_run": "run-0"}, {"resolution": None})):
+        told = {"simulated": False, "run_seconds": 60.0 + n, **kind, **more}
+        ledger.add(Run(f"run-{n}", "downloaded", time.time(), **told))
+    assert run_times(ledger, "m1", "720P", 5, False) == [60.0]
+    assert run_times(ledger, "m1", "720P", 5, True) == [61.0]
+    assert run_times(ledger, "m1", None, 5, False) == [64.0]
+
+
+def test_money_is_summed_by_currency_and_what_is_not_billed_is_left_out(ledger):
+    for n, (state, amount, currency, source) in enumerate(
+        [
+            ("downloaded", "0.25", "USD", None), ("following", "0.05", "USD", None), ("ambiguous", "1", "CNY", None),
+            ("failed", "9", "USD", None), ("refused", "9", "USD", None), ("canceled", "9", "USD", None),
+            ("downloaded", None, "", None), ("downloaded", "9", "USD", "run-0"),
+        ]
+    ):  # fmt: skip
+        ledger.add(Run(f"run-{n}", state, time.time(), amount=amount, currency=currency, from_run=source, folder="f"))
+    assert spent(ledger, "folder = ?", ("f",)) == {"USD": Decimal("0.30"), "CNY": Decimal(1)}
+
+
+def test_processes_that_live_are_counted(ledger, tmp_path):
+    assert processes(ledger) == 1
+    Ledger(tmp_path).beat()
+    assert processes(ledger) == 2
