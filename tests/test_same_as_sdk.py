@@ -13,7 +13,7 @@ model that always makes sound) and also when it is empty (``prompt=""``); what t
 leave out.
 
 ``MENDED`` is the other half of the rule: spellings the service would refuse are sent in the documented spelling, so
-there we equal the SDK given that spelling. What we refuse to send is in ``test_matrix.py``, each with its reason.
+there we equal the SDK given that spelling. What we refuse to send is in ``test_agreement.py``, each with its reason.
 """
 
 from __future__ import annotations
