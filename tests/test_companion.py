@@ -206,7 +206,7 @@ def test_killed_between_the_submit_and_its_answer_nothing_is_paid_twice_and_it_i
     gate.let.set()
     (again,) = run(server.base_url, tmp_path, home)
     assert server.count("POST") == 1
-    assert again["error"].startswith("AmbiguousSubmitError: this request was sent on 20")
+    assert again["error"].startswith("AmbiguousSubmitError: sent on 20")
     assert "--force" in again["error"]
     assert "runs --forget" in again["error"]
     ready(server, clip)

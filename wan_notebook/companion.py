@@ -19,6 +19,7 @@ from wan_notebook.endings import ended_without_clip
 from wan_notebook.errors import AmbiguousSubmitError, BudgetError, ServiceError, TransportError, WanError
 from wan_notebook.footage import probe_clip
 from wan_notebook.phrases import moment
+from wan_notebook.reconcile import NotAcceptedError, find_lost
 from wan_notebook.rows import known_task
 from wan_notebook.runs import OPEN
 from wan_notebook.tasks import JobState, TaskStatus, iso_utc
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["accompany"]
 
 LOOK_SECONDS = 0.3  # at the ledger, where another process writes down how it stands
-CHOICES = (
-    "It may be running and will then be billed. Run it with --force (force=True) to send it again all the same, "
-    "or forget that run (wan-notebook runs --forget {run_id}) once the console's task list shows no task of it."
-)
 
 
 async def accompany(life: Pursuit, run: Run) -> Clip | None:
@@ -106,12 +103,29 @@ async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
         if life.journal.ledger.take_over(run.run_id):
             life.journal.ledger.update(run.run_id, state=JobState.CANCELED.value)
         return None
-    if life.journal.ledger.take_over(run.run_id):
-        life.journal.ledger.update(run.run_id, state=JobState.AMBIGUOUS.value)
-    raise AmbiguousSubmitError(
-        f"this request was sent on {moment(run.created_at)} ({run.run_id}), and its answer never came.",
-        hint=CHOICES.format(run_id=run.run_id),
-    )
+    return await _found_again(life, run)
+
+
+async def _found_again(life: Pursuit, run: Run) -> Clip | None:
+    """The clip of a submit whose answer an ended process never saw; None where the service never accepted it."""
+    ledger = life.journal.ledger
+    if not ledger.take_over(run.run_id):
+        return await accompany(life, ledger.run(run.run_id) or run)
+    ledger.update(run.run_id, state=JobState.SUBMITTING.value)  # others wait meanwhile
+    try:
+        task = await find_lost(life, run)
+    except NotAcceptedError:
+        ledger.update(run.run_id, state=JobState.REFUSED.value)
+        return None
+    except BaseException as error:
+        ledger.update(run.run_id, state=JobState.AMBIGUOUS.value)
+        if isinstance(error, AmbiguousSubmitError):
+            when = moment(run.sent_at or run.created_at)
+            raise AmbiguousSubmitError(f"sent on {when} ({run.run_id}): {error.message}", hint=error.hint) from None
+        raise
+    ledger.update(run.run_id, state=JobState.FOLLOWING.value, task_id=task.task_id, request_id=task.request_id)
+    life.journal.adopt(run)
+    return await life.pick_up(task)
 
 
 async def _saved(life: Pursuit, run: Run) -> Clip | None:

@@ -154,9 +154,15 @@ class Journal:
         """Go on with a row that an earlier process wrote."""
         self._written = True
 
+    def row(self) -> Run:
+        """This run's row as it stands."""
+        return self._safely(lambda: self.ledger.run(self._run.run_id)) or self._run
+
     def adopt(self, run: Run) -> bool:
         """Drive a run whose process is gone; what becomes of it is written into both rows."""
-        adopted = bool(self._safely(lambda: self.ledger.take_over(run.run_id)))
+        now = self._safely(lambda: self.ledger.run(run.run_id))
+        mine = now is not None and now.owner == self.ledger.owner
+        adopted = mine or bool(self._safely(lambda: self.ledger.take_over(run.run_id)))
         self._adopted = run.run_id if adopted else self._adopted
         return adopted
 

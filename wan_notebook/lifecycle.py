@@ -18,6 +18,7 @@ from wan_notebook.companion import accompany
 from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError, WanError
 from wan_notebook.provision import MOST_PINNED, needs_fetching, pinned, provide
 from wan_notebook.pursuit import Pursuit, may_mend_itself
+from wan_notebook.reconcile import NotAcceptedError, find_lost
 from wan_notebook.tasks import JobState, iso_utc
 from wan_notebook.wire import encode
 
@@ -146,7 +147,10 @@ class Life(Pursuit):
 
         async def send() -> Task:
             await self._take_turn(client)
-            task = await client.submit(body)
+            try:
+                task = await client.submit(body)
+            except AmbiguousSubmitError:
+                task = await find_lost(self, self.journal.row())
             simulated, now = client.simulator_speed is not None, time.time()
             self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
             self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
@@ -179,4 +183,6 @@ class Life(Pursuit):
 
 def _made_no_task(error: Refusal) -> bool:
     """Whether a submit that met ``error`` made no task for certain: it never left, or the answer asks to wait."""
-    return error.asks_to_wait if isinstance(error, ServiceError) else not isinstance(error, AmbiguousSubmitError)
+    if isinstance(error, ServiceError):
+        return error.asks_to_wait
+    return not isinstance(error, (AmbiguousSubmitError, NotAcceptedError))

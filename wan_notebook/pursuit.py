@@ -153,7 +153,7 @@ class Pursuit:
         begun, polls, failures, retry_after = loop.time(), 0, 0, None
         update = self.picture()
         kind = polling.expected(self.journal.run_times(update), update.request.spec.run_seconds)
-        since = time.time() - (epoch(update.submitted_at) or time.time())  # seconds from its submit to now
+        since = max(0.0, time.time() - (epoch(update.submitted_at) or time.time()))  # from its submit to now
         while not task.status.ended:
             speed = client.simulator_speed or 1.0
             elapsed = (loop.time() - begun) * speed
