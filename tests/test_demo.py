@@ -95,15 +95,6 @@ def test_the_page_plays_the_clips_beside_it(demonstration):
         assert f'src="wan_outputs/{clip.name}"' in page
 
 
-def test_checked_in_notebooks_have_no_outputs_and_choose_the_simulator_themselves(request):
-    for path in (request.config.rootpath / "notebooks").glob("*.ipynb"):
-        notebook = nbformat.read(path, as_version=4)
-        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        assert all(not cell.outputs and cell.execution_count is None for cell in code)
-        assert all("wan_notebook" not in cell.metadata for cell in notebook.cells)
-        assert any('region = "simulator"' in cell.source for cell in code), path.name
-
-
 def test_sync_copies_the_records_of_a_saved_notebook(demonstration, tmp_path):
     folder, _, _ = demonstration
     notebook = nbformat.read(folder / "quickstart.ipynb", as_version=4)

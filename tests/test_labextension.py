@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from wan_notebook import recorder
+from wan_notebook import provenance, recorder
 from wan_notebook.provenance import MIME, SCHEMA_VERSION
 from wan_notebook.tasks import JobState
 
@@ -81,8 +81,8 @@ def test_names_limits_and_states_are_those_of_the_kernel() -> None:
     assert constants["MIME"] == f'"{MIME}"'
     assert constants["NAME"] == f'"{recorder.KEY}"'
     assert int(constants["SCHEMA"]) == SCHEMA_VERSION
-    assert eval(constants["MAX_RECORD_BYTES"]) == recorder.MAX_RECORD_BYTES  # noqa: S307  our own arithmetic
+    assert eval(constants["MAX_RECORD_BYTES"]) == provenance.MAX_RECORD_BYTES  # noqa: S307  our own arithmetic
     assert int(constants["MAX_RUNS"]) == recorder.MAX_RUNS
-    assert constants["RUN_ID"] == f"/^{recorder.RUN_ID.pattern}$/"
-    assert constants["STATE"] == f"/^{recorder.STATE.pattern}$/"
+    assert constants["RUN_ID"] == f"/^{provenance.RUN_ID.pattern}$/"
+    assert constants["STATE"] == f"/^{provenance.STATE.pattern}$/"
     assert set(re.findall(r'"(\w+)"', constants["ENDED"])) == {state.value for state in JobState if state.ended}

@@ -1,4 +1,4 @@
-"""The notebooks: checked in clean, on the simulator whatever the machine has set, and each cell ends with its record."""
+"""The notebooks: checked in clean, on the simulator whatever the machine has set, a record at the end of each cell."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-__all__ = ["WanEngine"]
+__all__ = ["WanEngine"]  # noqa: F822  made by __getattr__
 
 
 def __getattr__(name: str) -> Any:
