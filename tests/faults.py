@@ -54,8 +54,9 @@ ANSWERS: dict[str, tuple[int, dict[str, str], Any]] = {
     "200 page": (200, {"Content-Type": "text/html"}, HTML),
     "cut JSON": (200, {}, b'{"output": {"task_id": "tas'),
 }
-SILENT = ("reset unread", "reset", "drop", "cut short", "hang")
-REFUSING = ("429", "429 later", "429 bare", "503", "reset unread")  # a submit that meets these makes no task
+LONG_WAIT = "429 much later"  # not drawn by chance
+ANSWERS_TO_ALL = {**ANSWERS, LONG_WAIT: (429, {"Retry-After": "400"}, ANSWERS["429"][2])}
+REFUSING = (LONG_WAIT, "429", "429 later", "429 bare", "503", "reset unread")  # a submit that meets these makes no task
 
 
 @dataclass
@@ -120,6 +121,7 @@ class Faulty:
         self._open = False
         self._down_until = 0.0
         self._connections: set[socket.socket] = set()
+        self._listening: set[int] = set()
         self._threads: list[threading.Thread] = []
         self._hung = threading.Event()
 
@@ -146,10 +148,12 @@ class Faulty:
         return sum(asked.phase == "submit" for asked in self.asked)
 
     def outage(self, seconds: float = 600.0) -> None:
-        """Close everything, connections too, for so long on the clock."""
+        """Close everything, connections too, for so long on the clock; returns when it is closed."""
         with self._lock:
             self._down_until = time.monotonic() + seconds / self.speed
         self._close_all()
+        while self._listening and time.monotonic() < self._down_until:
+            time.sleep(0.001)
 
     # connections
 
@@ -157,6 +161,7 @@ class Faulty:
         listener = socket.create_server(("127.0.0.1", port), backlog=512)
         listener.settimeout(0.02)
         port = int(listener.getsockname()[1])
+        self._listening.add(port)
         thread = threading.Thread(target=self._accept, args=(listener, port), daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -166,9 +171,11 @@ class Faulty:
         while self._open:
             if time.monotonic() < self._down_until:
                 listener.close()  # refused from now on
+                self._listening.discard(port)
                 while self._open and time.monotonic() < self._down_until:
                     time.sleep(0.01)
                 listener = socket.create_server(("127.0.0.1", port), backlog=512)
+                self._listening.add(port)
                 listener.settimeout(0.02)
                 continue
             try:
@@ -296,7 +303,7 @@ class Faulty:
         """The answer; and, unless the fault keeps it from happening, what was asked for."""
         happens: Callable[[str, bytes], Any] = getattr(self, f"_{phase}")
         kind, _, number = (fault or "").partition(" ")
-        answer: tuple[int, dict[str, str], Any] | None = ANSWERS.get(fault or "")
+        answer: tuple[int, dict[str, str], Any] | None = ANSWERS_TO_ALL.get(fault or "")
         if kind == "types":
             answer = (200, {}, WRONG_TYPES[int(number) if number else self._random.randrange(len(WRONG_TYPES))])
         if phase == "submit" and fault in REFUSING:

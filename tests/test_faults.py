@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
 import uuid
@@ -10,7 +11,7 @@ from fractions import Fraction
 import av
 import pytest
 from caller import picture, tone
-from faults import ANSWERS, REFUSING, SPEED, WRONG_TYPES, Faulty
+from faults import ANSWERS, LONG_WAIT, REFUSING, SPEED, WRONG_TYPES, Faulty
 
 import wan_notebook as wan
 
@@ -91,7 +92,14 @@ class Card:
 def delivered(job, clip):
     assert job.state == "downloaded", (job.state, job.update.error, job.update.hint)
     assert job.result().path.read_bytes() == clip
-    assert not list(job.result().path.parent.glob("*.part"))
+    assert not list(job.result().path.parent.glob(f"{job.result().path.stem}*.part"))
+
+
+def told_to_wait(job):
+    end = time.monotonic() + ENDED
+    while not any("429" in note for note in job.update.notes):
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 NETWORK = ("reset unread", "reset", "drop", "cut short")
@@ -109,7 +117,7 @@ def chosen(*faults):
     return [*FAST, *long(*(fault for fault in faults if fault not in FAST))]
 
 
-@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:], "hang"))
+@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:]))
 def test_a_submit_makes_one_task_or_says_what_is_not_known(fault, ask, clip):
     with Faulty(clip, submit=[fault]) as service:
         job = ask(service)
@@ -127,7 +135,7 @@ def test_a_submit_makes_one_task_or_says_what_is_not_known(fault, ask, clip):
             assert service.submits() == service.created()
 
 
-@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:], "status", "no address", "hang"))
+@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:], "status", "no address"))
 def test_a_paid_task_is_followed_through_any_trouble_and_its_clip_arrives(fault, ask, clip):
     with Faulty(clip, poll=[fault, None, fault, fault]) as service:
         job = ask(service)
@@ -140,7 +148,7 @@ def test_a_paid_task_is_followed_through_any_trouble_and_its_clip_arrives(fault,
 
 
 @pytest.mark.parametrize("phase", [*long("policy"), "form"])
-@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:], "hang"))
+@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:]))
 def test_an_upload_is_tried_again_and_nothing_is_submitted_before_it_is_there(fault, phase, ask, clip):
     with Faulty(clip, **{"policy": ["503"], phase: ["503", fault, fault]}) as service:
         job = ask(service, upload=True)
@@ -152,7 +160,7 @@ def test_an_upload_is_tried_again_and_nothing_is_submitted_before_it_is_there(fa
     assert job.update.notes == ()
 
 
-@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, "types 4", "hang"))
+@pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, "types 4"))
 def test_a_finished_clip_is_fetched_until_it_is_whole(fault, ask, clip):
     with Faulty(clip, download=[fault, fault, fault]) as service:
         job = ask(service)
@@ -167,12 +175,11 @@ def test_a_finished_clip_is_fetched_until_it_is_whole(fault, ask, clip):
 @pytest.mark.parametrize("phase", ["submit", "poll", *long("policy", "form", "download")])
 def test_an_outage_of_ten_minutes_loses_nothing(phase, ask, clip):
     # The request that meets it is lost, too. A submit then leaves open whether there is a task: there it begins before.
-    scripts = {"submit": ["429 later"]} if phase == "submit" else {"policy": ["503"], phase: ["503", "outage"]}
+    scripts = {"submit": [LONG_WAIT]} if phase == "submit" else {"policy": ["503"], phase: ["503", "outage"]}
     with Faulty(clip, **scripts) as service:
         job = ask(service, upload=phase in ("policy", "form"))
         if phase == "submit":
-            while not service.met:
-                time.sleep(0.001)
+            told_to_wait(job)
             service.outage()
         begun = time.monotonic()
         card = Card(job).watch()
@@ -184,10 +191,9 @@ def test_an_outage_of_ten_minutes_loses_nothing(phase, ask, clip):
 
 
 def test_a_service_that_stays_away_is_given_up_before_anything_is_sent(ask, clip):
-    with Faulty(clip, submit=["429"]) as service:
+    with Faulty(clip, submit=[LONG_WAIT]) as service:
         job = ask(service)
-        while not service.met:
-            time.sleep(0.001)
+        told_to_wait(job)
         service.outage(100_000)
         card = Card(job).watch()
         assert job.state == "refused"
@@ -204,6 +210,21 @@ def test_a_task_that_failed_without_a_code_costs_nothing_and_is_not_made_again(a
         assert isinstance(job.exception(), wan.TaskFailedError)
         assert "not billed" in job.update.hint
         assert (service.submits(), service.created()) == (1, 1)
+
+
+@pytest.mark.full
+def test_a_service_that_accepts_a_request_and_falls_silent(ask, clip):
+    phases = ("policy", "form", "submit", "poll", "download")
+    with contextlib.ExitStack() as stack:
+        services = {phase: stack.enter_context(Faulty(clip, speed=20, **{phase: ["hang"]})) for phase in phases}
+        jobs = {phase: ask(service, upload=phase in ("policy", "form")) for phase, service in services.items()}
+        for phase, job in jobs.items():
+            Card(job).watch(300)
+            assert services[phase].met[phase, "hang"] == 1
+            assert (services[phase].submits(), services[phase].created()) == (1, 1)
+            if phase != "submit":
+                delivered(job, clip)
+        assert isinstance(jobs["submit"].exception(), wan.AmbiguousSubmitError)
 
 
 MIXES = [(phase, rate) for phase in ("submit", "poll", "upload", "download") for rate in (0.01, 0.1, 0.5)]

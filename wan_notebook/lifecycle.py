@@ -37,7 +37,7 @@ __all__ = ["Life"]
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 900.0  # of waiting between tries, before anything is sent
+PATIENCE_SECONDS, LONGEST_SECONDS = 1800.0, 30.0  # of waiting between tries in all, and between two, unasked
 MAX_WAIT_SECONDS = 600.0
 NOT_YET = "nothing is sent yet and nothing is billed"
 NOTED_SECONDS = 2.0
@@ -163,7 +163,7 @@ class Life(Pursuit):
     async def _patiently(
         self, client: WanClient, call: Callable[[], Awaitable[T]], again: Callable[[Refusal], bool]
     ) -> T:
-        """What ``call`` gives, repeated while ``again`` says that this costs nothing, for a quarter of an hour."""
+        """What ``call`` gives, repeated while ``again`` says that this costs nothing, for half an hour."""
         waited, tries = 0.0, 0
         while True:
             try:
@@ -171,7 +171,7 @@ class Life(Pursuit):
             except (TransportError, ServiceError) as error:
                 if waited > PATIENCE_SECONDS or not again(error):
                     raise
-                wait = min(2.0 * 2**tries, 90.0) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
+                wait = min(2.0 * 2**tries, LONGEST_SECONDS) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
                 if isinstance(error, ServiceError):
                     wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS))
                 waited, tries, pause = waited + wait, tries + 1, wait / (client.simulator_speed or 1.0)
