@@ -38,6 +38,19 @@ class Answer:
     drop: bool = False
 
 
+class Gate(Answer):
+    """An answer that is given only once it is let through: a request has arrived, and its sender can be killed."""
+
+    def __init__(self, **answer: Any) -> None:
+        super().__init__(**answer)
+        self.arrived, self.let = threading.Event(), threading.Event()
+
+    def pass_through(self) -> None:
+        """Called by the server before it answers."""
+        self.arrived.set()
+        self.let.wait(30)
+
+
 class Hostile:
     """``with Hostile() as server: server.on("POST", "/services", Answer(500))``; the last answer of a list repeats."""
 
@@ -87,6 +100,8 @@ class Hostile:
                 path = self.path.removeprefix("/api/v1")
                 hostile.asked.append(Asked(self.command, path, dict(self.headers), body))
                 answer = hostile._find(self.command, path)
+                if isinstance(answer, Gate):
+                    answer.pass_through()
                 if answer.drop:
                     self.close_connection = True
                     return

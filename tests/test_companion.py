@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from hostile import PENDING, Answer, Hostile
+from hostile import PENDING, Answer, Gate, Hostile
 from processes import KEY, PHOTO, outcomes, run, start
 
 import wan_notebook as wan
@@ -177,27 +176,9 @@ def test_when_the_process_that_paid_is_killed_the_other_one_drives_the_job_on(se
     assert (paid.state, paid.clip_path, paid.amount) == ("downloaded", two["path"], "0.05")
 
 
-class Gate(Answer):
-    """An answer that is given only once it is let through: a request has arrived, and its sender can be killed."""
-
-    def __init__(self, body):
-        super().__init__(body=body, headers=FAST)
-        self.arrived, self.let = threading.Event(), threading.Event()
-
-    @property
-    def drop(self):
-        self.arrived.set()
-        self.let.wait(30)
-        return False
-
-    @drop.setter
-    def drop(self, value):
-        pass
-
-
 def test_killed_between_the_submit_and_its_answer_nothing_is_paid_twice_and_it_is_said(server, tmp_path, home, clip):
     ready(server, clip)
-    gate = Gate(PENDING)
+    gate = Gate(body=PENDING, headers=FAST)
     server.on("POST", SUBMIT, gate)
     first = start(server.base_url, tmp_path, home)
     assert gate.arrived.wait(30)
@@ -216,7 +197,7 @@ def test_killed_between_the_submit_and_its_answer_nothing_is_paid_twice_and_it_i
 
 def test_killed_while_its_clip_was_on_its_way_the_clip_is_fetched_by_the_next(server, tmp_path, home, clip):
     ready(server, clip)
-    gate = Gate(clip)
+    gate = Gate(body=clip)
     server.on("GET", "/task-1.mp4", gate)
     first = start(server.base_url, tmp_path, home)
     assert gate.arrived.wait(30)
@@ -257,6 +238,20 @@ def test_a_ledger_that_cannot_be_written_is_said_on_the_card_and_the_job_goes_on
     for made in (first, second):
         assert made["state"] == "downloaded"
         assert any("the ledger" in note and "this job goes on" in note for note in made["notes"])
+
+
+def test_a_dry_run_says_that_the_clip_is_there_already(server, tmp_path, home, clip, monkeypatch):
+    ready(server, clip)
+    (first,) = run(server.base_url, tmp_path, home)
+    monkeypatch.setenv("WAN_NOTEBOOK_HOME", str(home))
+    given = {"prompt": "A cat.", "image": PHOTO, "duration": 2, "base_url": server.base_url, "max_cost": 0.01}
+    dry = wan.dry_run(**given, audio=False)
+    assert any(first["run"] in note and "spends 0" in note for note in dry.notes)
+    assert not dry.problems
+    other = wan.dry_run(**given, audio=True)
+    assert not any("spends 0" in note for note in other.notes)
+    assert other.problems
+    assert server.count("POST") == 1
 
 
 def test_a_ledger_that_is_opened_by_nobody_costs_a_script_nothing():

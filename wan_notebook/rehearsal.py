@@ -15,20 +15,24 @@ from wan_notebook.addresses import without_workspace
 from wan_notebook.asked import Asked
 from wan_notebook.catalog import catalog
 from wan_notebook.clips import keep_input
-from wan_notebook.config import SIMULATOR
+from wan_notebook.config import SIMULATOR, home
 from wan_notebook.errors import BudgetError, ConfigurationError, Problem
 from wan_notebook.frames import stored
 from wan_notebook.hosts import address_of, region_of, workspace_header
+from wan_notebook.identity import asked_key, reuse_key
+from wan_notebook.ledger import Ledger
 from wan_notebook.media import SentMedia
 from wan_notebook.preview import HEAD, DryRun
 from wan_notebook.provision import needs_fetching, provide, upload_above
 from wan_notebook.request import region_problems
+from wan_notebook.runs import FILE, OPEN
 from wan_notebook.snippets import WORKSPACE, Call
 from wan_notebook.spending import Money, Terms
+from wan_notebook.tasks import JobState
 from wan_notebook.wire import chunks, encode, submit_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wan_notebook.config import Settings
     from wan_notebook.request import I2VRequest
@@ -43,6 +47,8 @@ OWN_SIMULATOR = (
     f"curl and SDK mean one started with: wan-notebook simulator --port {SIMULATOR_PORT}"
 )
 FETCHED = "{name} is not fetched for a dry run: a submit fetches it first, and what has to be changed is then known"
+MADE_BEFORE = "made before, as {} of {}: submitting it shows that clip again and spends 0 (--force makes a new one)"
+UNDER_WAY = "under way already, as {} of {}: submitting it follows that run and spends 0 (--force pays again)"
 ASKS_FIRST = "its price is unknown: submitting it asks first, or needs --yes (yes=True)"
 
 
@@ -138,8 +144,10 @@ def rehearse(
     settings = arguments.settings(region, UNREAD_KEY, base_url, workspace)
     where = region_of(settings)
     problems = region_problems(request, where)
+    real = ""
     try:
-        address = address_of(where, settings) or f"http://127.0.0.1:{SIMULATOR_PORT}/api/v1"
+        real = address_of(where, settings) or ""
+        address = real or f"http://127.0.0.1:{SIMULATOR_PORT}/api/v1"
     except ConfigurationError as error:
         problems.append(Problem("region", where, error.message.rstrip("."), fix=error.hint))
         address = catalog().region(where).workspace_base_url or ""
@@ -152,12 +160,16 @@ def rehearse(
     if workspace_header(settings, address):
         headers["X-DashScope-WorkSpace"] = WORKSPACE
     cost = pricing.estimate(request, where)
+    before = _paid_before(request, media, where, without_workspace(real))
     try:
-        Terms(max_cost=Money.read(max_cost, "max_cost")).check(cost, in_session=dict, in_project=dict)
+        limit = Money.read(max_cost, "max_cost")
+        if not before:
+            Terms(max_cost=limit).check(cost, in_session=dict, in_project=dict)
     except BudgetError as error:
         problems.append(Problem("max_cost", str(max_cost), error.message.rstrip("."), fix=error.hint))
     saving = pricing.saving_of_silence(request, where)
     said = [
+        *before,
         *request.notes,
         *(note for item in media.values() for note in item.notes if note != stored(item.name)),
         *([phrases.silence(cost, saving)] if saving else []),
@@ -186,6 +198,19 @@ def rehearse(
         problems=tuple(problems),
         name=name,
     )
+
+
+def _paid_before(request: I2VRequest, media: Mapping[str, SentMedia], region: str, endpoint: str) -> list[str]:
+    """What the ledger knows of the very same request, the first of its cell or script."""
+    if not (home() / FILE).is_file():
+        return []
+    ledger, usable = Ledger(home()), (*OPEN, JobState.DOWNLOADED.value)
+    where = f"reuse_key = ? AND from_run IS NULL AND state IN ({', '.join('?' * len(usable))})"
+    key = reuse_key(asked_key(request, region=region, endpoint=endpoint), media, 1)
+    found = ledger.runs(where, (key, *usable), limit=1)
+    ledger.close()
+    words = {run.run_id: MADE_BEFORE if run.state == JobState.DOWNLOADED else UNDER_WAY for run in found}
+    return [words[run.run_id].format(run.run_id, phrases.moment(run.created_at)) for run in found]
 
 
 def _media(request: I2VRequest, above: int | None, outputs: Path) -> tuple[dict[str, SentMedia], dict[str, str]]:

@@ -1,0 +1,133 @@
+"""kill -9 at every point of a run's way, then the same request again: nothing is lost, and nothing is paid twice."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hostile import PENDING, Answer, Gate, Hostile
+from processes import KEY, PHOTO, outcomes, run, start
+
+import wan_notebook as wan
+from wan_notebook.ledger import Ledger
+from wan_notebook.simulator import Simulator
+
+SUBMIT = "/services/aigc/video-generation/video-synthesis"
+FAST = {"X-Wan-Simulator": "speed=10000"}
+THROTTLED = {"code": "Throttling.RateQuota", "message": "slow down"}
+UPLOAD = {"upload": "oss"}
+
+# where: (method, beginning of the path, how many such requests are answered before, what was given)
+ARRIVED = {
+    "the upload policy is asked for": ("GET", "/uploads", 0, UPLOAD),
+    "the picture is uploaded": ("POST", "/store", 0, UPLOAD),
+    "a submit was told to wait": ("POST", SUBMIT, 1, {}),
+    "the submit has arrived": ("POST", SUBMIT, 0, {}),
+    "the task is looked at first": ("GET", "/tasks/task-1", 0, {}),
+    "the task is looked at again": ("GET", "/tasks/task-1", 2, {}),
+    "the clip is asked for": ("GET", "/clip.mp4", 0, {}),
+}
+UNPAID = ("the upload policy is asked for", "the picture is uploaded", "a submit was told to wait")
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> bytes:
+    """A real clip."""
+    folder = tmp_path_factory.mktemp("made")
+    with Simulator(speed=500, render="shape") as service:
+        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
+        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
+
+
+def answers(server: Hostile, clip: bytes) -> dict[tuple[str, str], Answer]:
+    """What a good service says, by method and path."""
+    policy = {
+        "policy": "P", "signature": "S", "upload_dir": "dashscope-instant/x", "upload_host": f"{server.root}/store",
+        "oss_access_key_id": "LTA", "max_file_size_mb": 100,
+    }  # fmt: skip
+    done = {"task_id": "task-1", "task_status": "SUCCEEDED", "video_url": f"{server.root}/clip.mp4"}
+    return {
+        ("GET", "/uploads"): Answer(body={"data": policy}, headers=FAST),
+        ("POST", "/store"): Answer(200, b""),
+        ("POST", SUBMIT): Answer(body=PENDING, headers=FAST),
+        ("GET", "/tasks/task-1"): Answer(body={"output": done, "usage": {"duration": 2}}, headers=FAST),
+        ("GET", "/clip.mp4"): Answer(body=clip),
+    }
+
+
+@pytest.mark.parametrize("point", ARRIVED)
+def test_killed_when(point, tmp_path, clip):
+    method, path, before, given = ARRIVED[point]
+    home = tmp_path / "home"
+    with Hostile() as server:
+        good = answers(server, clip)
+        for (verb, beginning), answer in good.items():
+            server.on(verb, beginning, answer)
+        running = Answer(body={"output": {"task_id": "task-1", "task_status": "RUNNING"}}, headers=FAST)
+        earlier = [Answer(429, THROTTLED, FAST) if path == SUBMIT else running] * before
+        gate = Gate(body=good[method, path].body, headers=good[method, path].headers)
+        server.on(method, path, *earlier, gate)
+        process = start(server.base_url, tmp_path, home, **given)
+        assert gate.arrived.wait(60)
+        process.kill()
+        process.communicate()
+        gate.let.set()
+        server.on(method, path, good[method, path])
+        sent = server.count("POST", SUBMIT)
+        (again,) = run(server.base_url, tmp_path, home, **given)
+        if path == SUBMIT:  # it may have been accepted, and this server has no list to look into
+            assert again["error"].startswith("AmbiguousSubmitError")
+            assert server.count("POST", SUBMIT) == sent
+            return
+        assert Path(again["path"]).read_bytes() == clip
+        assert server.count("POST", SUBMIT) == 1
+        assert (again["from_run"] is None) == (point in UNPAID)
+        assert len(Ledger(home).runs("state NOT IN ('downloaded', 'canceled')")) == 0
+
+
+@pytest.mark.parametrize("state", ["waiting", "following", "downloaded"])
+def test_killed_as_soon_as_the_ledger_says(state, tmp_path, clip):
+    home = tmp_path / "home"
+    with Hostile() as server:
+        for (verb, beginning), answer in answers(server, clip).items():
+            server.on(verb, beginning, answer)
+        if state == "waiting":
+            server.on("POST", SUBMIT, Answer(429, THROTTLED))  # no simulator: it waits for seconds
+        process = start(server.base_url, tmp_path, home)
+        end = time.monotonic() + 60
+        while not Ledger(home).runs("state = ?", (state,)) or (state == "waiting" and not server.count("POST", SUBMIT)):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        server.on("POST", SUBMIT, answers(server, clip)["POST", SUBMIT])
+        refused = server.count("POST", SUBMIT) if state == "waiting" else 0
+        (again,) = run(server.base_url, tmp_path, home)
+        assert Path(again["path"]).read_bytes() == clip
+        assert server.count("POST", SUBMIT) == 1 + refused
+
+
+def test_a_process_that_only_went_along_is_killed_and_the_one_that_paid_is_not_disturbed(tmp_path, clip):
+    home = tmp_path / "home"
+    with Hostile() as server:
+        good = answers(server, clip)
+        for (verb, beginning), answer in good.items():
+            server.on(verb, beginning, answer)
+        running = {"output": {"task_id": "task-1", "task_status": "RUNNING"}}
+        server.on("GET", "/tasks/task-1", Answer(body=running, headers=FAST))
+        first, second = start(server.base_url, tmp_path, home), None
+        end = time.monotonic() + 60
+        while not Ledger(home).runs("from_run IS NOT NULL"):
+            assert time.monotonic() < end
+            if second is None and Ledger(home).runs("task_id IS NOT NULL"):
+                second = start(server.base_url, tmp_path, home)
+            time.sleep(0.01)
+        second.kill()
+        second.communicate()
+        server.on("GET", "/tasks/task-1", good["GET", "/tasks/task-1"])
+        (one,) = outcomes(first)
+        assert Path(one["path"]).read_bytes() == clip
+        assert server.count("POST", SUBMIT) == 1
