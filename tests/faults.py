@@ -15,14 +15,15 @@ import socket
 import struct
 import threading
 import time
+import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PHASES = ("policy", "form", "submit", "poll", "download")
+PHASES = ("policy", "form", "submit", "list", "poll", "download")
 SPEED = 1000  # of the clock the client is told of: 24 h are 86 s, no wait is shorter than 0.1 s
 NO_LINGER = struct.pack("ii", 1, 0)  # closing then resets the connection
 
@@ -65,8 +66,9 @@ class Made:
 
     task_id: str
     prompt: str
+    model: str
+    at: float = field(default_factory=time.time)
     polls: int = 0
-    canceled: bool = False
 
 
 @dataclass
@@ -285,7 +287,9 @@ class Faulty:
             return "download"
         if path.startswith("/services"):
             return "submit"
-        return "poll" if method == "GET" and re.match(r"/tasks/.", path) else "other"
+        if method == "GET" and path.startswith("/tasks"):
+            return "list" if re.fullmatch(r"/tasks/?(\?.*)?", path) else "poll"
+        return "other"
 
     def _fault(self, phase: str) -> str | None:
         with self._lock:
@@ -338,7 +342,7 @@ class Faulty:
         asked = json.loads(body)
         image = asked["input"]["img_url"]
         assert not image.startswith("oss://") or image.removeprefix("oss://") in self.stored
-        made = Made(f"task-{len(self.tasks) + 1}", asked["input"]["prompt"])
+        made = Made(f"task-{uuid.uuid4()}", asked["input"]["prompt"], asked["model"])
         self.tasks[made.task_id] = made
         return (
             200,
@@ -353,6 +357,7 @@ class Faulty:
         answer: dict[str, Any] = {"request_id": "r", "output": output}
         if made is not None:
             made.polls += 1
+            output["orig_prompt"] = made.prompt
             output["task_status"] = "RUNNING" if made.polls == 1 else self.ends
             if output["task_status"] == "SUCCEEDED":
                 output["video_url"] = f"{self.clips}/{task_id}.mp4?Expires={int(time.time()) + 86400}"
@@ -362,7 +367,18 @@ class Faulty:
     def _download(self, _path: str, _body: bytes) -> tuple[int, dict[str, str], Any]:
         return 200, {"Content-Type": "video/mp4"}, self.clip
 
-    def _other(self, path: str, _body: bytes) -> tuple[int, dict[str, str], Any]:
-        if path.startswith("/tasks"):
-            return 200, {}, {"total": 0, "data": [], "total_page": 0, "page_no": 1, "page_size": 10, "request_id": "r"}
+    def _list(self, path: str, _body: bytes) -> tuple[int, dict[str, str], Any]:
+        """The latest tasks; neither prompts nor addresses stand there."""
+        asked = dict(re.findall(r"(\w+)=([^&]*)", path.partition("?")[2]))
+        size, page = int(asked.get("page_size", 10)), int(asked.get("page_no", 1))
+        made = [one for one in self.tasks.values() if one.model == asked.get("model_name", one.model)][::-1]
+        rows = [
+            {"api_key_id": "key-1", "gmt_create": int(one.at * 1000), "model_name": one.model, "region": "cn-beijing",
+             "request_id": f"r-{one.task_id}", "status": "RUNNING", "task_id": one.task_id}
+            for one in made[(page - 1) * size : page * size]
+        ]  # fmt: skip
+        pages = -(-len(made) // size)
+        return 200, {}, {"total": len(made), "data": rows, "total_page": pages, "page_no": page, "page_size": size}
+
+    def _other(self, _path: str, _body: bytes) -> tuple[int, dict[str, str], Any]:
         return 404, {}, {"code": "NotFound", "message": "no such thing"}

@@ -89,7 +89,8 @@ class Card:
         return " | ".join([*self.said, *update.notes, update.error or "", update.hint or ""])
 
 
-def delivered(job, clip):
+def delivered(job, clip, after=0.1):
+    job.wait(after)
     assert job.state == "downloaded", (job.state, job.update.error, job.update.hint)
     assert job.result().path.read_bytes() == clip
     assert not list(job.result().path.parent.glob(f"{job.result().path.stem}*.part"))
@@ -132,13 +133,36 @@ def test_a_submit_makes_one_task_or_says_what_is_not_known(fault, ask, clip):
             assert "nothing is sent yet and nothing is billed" in card.words
             delivered(job, clip)
             assert (service.submits(), service.created()) == (2, 1)
-        else:  # it may have been accepted: never sent again
+        elif fault == "reset unread":  # the service's list shows that there is none
+            assert job.state == "refused"
+            assert "it was not accepted" in card.words
+            assert "Nothing is billed" in job.update.hint
+            assert service.created() == 0
+        else:  # there is one, and with no earlier task of this key nobody can say for certain that it is this one
             assert isinstance(job.exception(), wan.AmbiguousSubmitError)
             assert job.state == "ambiguous"
             assert "not sent again" in card.words
+            assert next(iter(service.tasks)) in job.update.hint
             assert "Nothing is billed" not in card.words
-            assert service.created() == (fault != "reset unread")
-            assert service.submits() == service.created()
+            assert (service.submits(), service.created()) == (1, 1)
+
+
+def test_a_lost_submit_is_found_where_the_key_is_known_and_followed_to_its_clip(ask, clip):
+    with Faulty(clip, submit=[None, "reset"]) as service:
+        delivered(ask(service), clip, after=60)
+        job = ask(service)
+        Card(job).watch()
+        delivered(job, clip)
+        assert (service.submits(), service.created()) == (2, 2)
+
+
+def test_a_lost_submit_stays_open_where_the_list_cannot_be_asked(ask, clip):
+    with Faulty(clip, submit=["504"], list=["500"] * 20) as service:
+        job = ask(service)
+        card = Card(job).watch()
+        assert job.state == "ambiguous"
+        assert "not sent again" in card.words
+        assert (service.submits(), service.created()) == (1, 1)
 
 
 @pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:], "status", "no address"))
@@ -147,7 +171,7 @@ def test_a_paid_task_is_followed_through_any_trouble_and_its_clip_arrives(fault,
         job = ask(service)
         card = Card(job).watch()
         delivered(job, clip)
-        assert (service.submits(), service.created(), service.served["task-1"]) == (1, 1, 1)
+        assert (service.submits(), service.created(), service.served.total()) == (1, 1, 1)
     if fault not in ("status", "no address", "types 3"):
         assert "network trouble, the task is still yours" in card.words
     assert not left_over(job)
@@ -172,7 +196,7 @@ def test_a_finished_clip_is_fetched_until_it_is_whole(fault, ask, clip):
         job = ask(service)
         card = Card(job).watch(300)
         delivered(job, clip)
-        assert (service.submits(), service.created(), service.served["task-1"]) == (1, 1, 1)
+        assert (service.submits(), service.created(), service.served.total()) == (1, 1, 1)
         assert "the clip is finished and safe at the service until" in card.words
         assert not any("authorization" in asked.headers for asked in service.asked if asked.phase == "download")
     assert not left_over(job)
@@ -191,7 +215,7 @@ def test_an_outage_of_ten_minutes_loses_nothing(phase, ask, clip):
         card = Card(job).watch()
         delivered(job, clip)
         assert time.monotonic() - begun > 600 / SPEED * 0.9
-        assert (service.created(), service.served["task-1"]) == (1, 1)
+        assert (service.created(), service.served.total()) == (1, 1)
     words = {"poll": "still yours", "download": "safe at the service"}.get(phase, "nothing is sent yet")
     assert words in card.words
 
@@ -245,7 +269,11 @@ def mixed(phase, rate, jobs, ask, clip):
         ambiguous = {job.request.prompt for job in asked if job.state == "ambiguous"}
         for job in asked:
             prompt = job.request.prompt
-            if prompt in ambiguous:
+            if isinstance(job.exception(), wan.TransportError) and job.state == "refused":
+                assert phase == "submit"
+                assert service.created(prompt) == 0
+                assert "Nothing is billed" in job.update.hint
+            elif prompt in ambiguous:
                 assert phase == "submit"
                 assert service.created(prompt) <= 1
                 assert "not sent again" in job.update.hint
@@ -254,7 +282,8 @@ def mixed(phase, rate, jobs, ask, clip):
                 assert service.created(prompt) == 1
         finished = [made for made in service.tasks.values() if made.prompt not in ambiguous]
         assert {made.task_id for made in finished} == set(service.served)
-        assert len({job.result().path for job in asked if job.state == "downloaded"}) == jobs - len(ambiguous)
+        paths = [job.result().path for job in asked if job.state == "downloaded"]
+        assert len(set(paths)) == len(paths) == len(service.served)
         return service.met, ambiguous
 
 

@@ -225,6 +225,8 @@ class WanClient:
             data = await bounded(answer)
             if self.loopback and (found := SIMULATOR_HEADER.fullmatch(answer.headers.get("x-wan-simulator", ""))):
                 self.simulator_speed = max(float(found[1]), 1e-3)
+            elif answer.status_code == OK:  # the simulator says so in every answer: it has gone, and another is here
+                self.simulator_speed = None
             # A service that repeats the key in its answer must not bring it into records and messages.
             return (
                 answer.status_code,

@@ -38,6 +38,7 @@ class Switchboard:
     def __init__(self, user_agent: str, regions: Mapping[str, Region] | None = None) -> None:
         self._user_agent, self._regions, self._guide = user_agent, regions, Guide(regions)
         self._http: httpx.AsyncClient | None = None
+        self._clients: dict[tuple[Settings, str], WanClient] = {}
         self._transfers = asyncio.Semaphore(TRANSFERS)
 
     def region(self, settings: Settings) -> str:
@@ -57,27 +58,31 @@ class Switchboard:
         return region, address_of(region, settings, self._regions)
 
     async def connect(self, settings: Settings) -> WanClient:
-        """A client there; the simulator is started first where that is the region. On the runner's loop only."""
+        """The client there; the simulator is started first where that is the region. On the runner's loop only."""
         _, base_url = self.place(settings)
         if base_url is None:
             base_url = await asyncio.to_thread(_simulator)
         if self._http is None:
             self._http = open_http(self._user_agent)
-        return WanClient(
-            http=self._http,
-            transfers=self._transfers,
-            base_url=base_url,
-            key=settings.require_key().reveal,
-            loopback=is_loopback(base_url),
-            workspace=workspace_header(settings, base_url),
-            advise=partial(self._guide.advise, http=self._http, settings=settings),
-        )
+        known = self._clients.get((settings, base_url))  # it knows already whether a simulator is there
+        if known is None:
+            known = self._clients[settings, base_url] = WanClient(
+                http=self._http,
+                transfers=self._transfers,
+                base_url=base_url,
+                key=settings.require_key().reveal,
+                loopback=is_loopback(base_url),
+                workspace=workspace_header(settings, base_url),
+                advise=partial(self._guide.advise, http=self._http, settings=settings),
+            )
+        return known
 
     async def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+            self._clients.clear()
             self._transfers = asyncio.Semaphore(TRANSFERS)  # the old one belongs to the loop that ends
 
 
