@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import ServiceError, TransportError
+from wan_notebook.instants import epoch
 from wan_notebook.listing import filters
 from wan_notebook.tasks import TaskStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wan_notebook.client import WanClient
     from wan_notebook.listing import Filters, TaskRow
 
@@ -90,6 +93,13 @@ async def cancel(client: WanClient, task_id: str) -> Cancellation:
     return Cancellation(task_id, canceled, task.task_status, reason)
 
 
+def _reaches(listed: Sequence[TaskRow], since: float) -> bool:
+    """Whether a list goes back beyond ``since``, and so in order that nothing younger can follow."""
+    times = [epoch(row.gmt_create) for row in listed]
+    known = [at for at in times if at is not None]
+    return len(known) == len(times) > 0 and known[-1] < since and known == sorted(known, reverse=True)
+
+
 async def identify(client: WanClient, task_id: str) -> TaskRow | None:
     """The row of one task in the account's list, which names its model and its submit; None where there is none."""
     try:
@@ -99,16 +109,21 @@ async def identify(client: WanClient, task_id: str) -> TaskRow | None:
     return next((row for row in found if row.task_id == task_id), None)
 
 
-async def rows(client: WanClient, which: Filters, limit: int) -> tuple[list[TaskRow], bool]:
+async def rows(
+    client: WanClient, which: Filters, limit: int, *, since: float | None = None
+) -> tuple[list[TaskRow], bool]:
     """The first ``limit`` tasks of the account's list, and whether there are more.
 
-    A list that repeats itself, or never ends, is left after the pages that ``limit`` needs.
+    A list that repeats itself, or never ends, is left after the pages that ``limit`` needs. With ``since`` (seconds
+    since the epoch) a list that goes from the newest to the oldest is read no further back, and is complete then.
     """
     found: dict[str, TaskRow] = {}
     for page in range(1, limit // catalog().service.page_size + 2):
         new, last = await client.list(which.page(page))
         fresh = {row.task_id: row for row in new if row.task_id not in found}
         found |= fresh
+        if since is not None and _reaches(list(found.values()), since):
+            return list(found.values())[:limit], False
         if not fresh or (last is not None and (page >= last or len(found) >= limit)):
             return list(found.values())[:limit], len(found) > limit or (last is not None and page < last)
     return list(found.values())[:limit], True

@@ -33,7 +33,7 @@ __all__ = ["NotAcceptedError", "choices", "find_lost"]
 PATIENCE_SECONDS = 60.0  # before "it is not there" is believed
 BETWEEN_SECONDS = 5.0
 SLACK_SECONDS = 60.0  # by which two clocks may differ
-MOST_ROWS = 100
+MOST_ROWS = 1000
 LOOKING = "no answer came to the submit: looking for its task in the service's list"
 PROBABLY = "no answer came to the submit: probably it is"
 
@@ -76,7 +76,7 @@ async def find_lost(life: Pursuit, run: Run) -> Task:
     life.note(LOOKING)
     try:
         while True:
-            found = await _candidates(client, life.journal.ledger, run, sent_at)
+            found, complete = await _candidates(client, life.journal.ledger, run, sent_at)
             speed = client.simulator_speed or 1.0
             if found or time.time() - sent_at > PATIENCE_SECONDS / speed:
                 break
@@ -86,6 +86,9 @@ async def find_lost(life: Pursuit, run: Run) -> Task:
         raise AmbiguousSubmitError(f"{what}.", hint=choices(run.run_id)) from None
     finally:
         life.unnote(LOOKING)
+    if not found and not complete:
+        what = f"the submit got no answer, and the service's list has more than {MOST_ROWS} tasks since."
+        raise AmbiguousSubmitError(what, hint=choices(run.run_id))
     if not found:
         what = "the submit got no answer, and the service's list shows no task of it: it was not accepted."
         raise NotAcceptedError(what, hint="Nothing is billed. Run the cell again.")
@@ -99,18 +102,20 @@ async def find_lost(life: Pursuit, run: Run) -> Task:
     return await _proven(life, client, ours[0].task_id, run)
 
 
-async def _candidates(client: WanClient, ledger: Ledger, run: Run, sent_at: float) -> list[tuple[TaskRow, bool]]:
-    """Tasks that may be the lost one, and whether each was submitted with this key."""
+async def _candidates(
+    client: WanClient, ledger: Ledger, run: Run, sent_at: float
+) -> tuple[list[tuple[TaskRow, bool]], bool]:
+    """Tasks that may be the lost one, whether each was submitted with this key; and whether all could be looked at."""
     _, headers, _ = await client.knock()
     speed = client.simulator_speed or 1.0
-    listed, _ = await rows(client, filters(model=run.model), MOST_ROWS)
+    then = _now(headers) - (time.time() - sent_at) * speed  # when it was sent, by the service's clock
+    slack = SLACK_SECONDS * speed
+    listed, more = await rows(client, filters(model=run.model), MOST_ROWS, since=then - slack)
     marks = ", ".join("?" * len(listed))
     known = {one.task_id: one for one in ledger.runs(f"task_id IN ({marks})", [row.task_id for row in listed])}
     mine = {row.api_key_id for row in listed if row.task_id in known and known[row.task_id].payer == ledger.owner}
     keys = mine or {row.api_key_id for row in listed if row.task_id in known}
-    then = _now(headers) - (time.time() - sent_at) * speed  # when it was sent, by the service's clock
-    slack = SLACK_SECONDS * speed
-    return [
+    found = [
         (row, keys == {row.api_key_id} and row.api_key_id is not None)
         for row in listed
         if row.task_id not in known
@@ -118,6 +123,7 @@ async def _candidates(client: WanClient, ledger: Ledger, run: Run, sent_at: floa
         and ((at := epoch(row.gmt_create)) is None or then - slack <= at <= then + slack)
         and not (len(keys) == 1 and row.api_key_id not in (None, *keys))
     ]
+    return found, not more
 
 
 async def _proven(life: Pursuit, client: WanClient, task_id: str, run: Run) -> Task:
