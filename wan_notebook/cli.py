@@ -14,6 +14,10 @@ from wan_notebook.errors import WanError
 __all__ = ["main"]
 
 
+REGION = click.option("--region", help="Where the task was submitted; otherwise the region that is set.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wan-notebook")
 def cli() -> None:
@@ -188,6 +192,63 @@ def collect(wait: bool) -> None:
 
     missing = fetch_clips(click.echo, wait=wait)
     sys.exit(1 if missing else 0)
+
+
+@cli.command()
+@click.option("--status", help="PENDING, RUNNING, SUCCEEDED, FAILED, CANCELED or UNKNOWN.")
+@click.option("--model", help="Only of this model.")
+@click.option("--since", help="Submitted since then, e.g. 2026-11-24T10:00 (this machine's time) or …Z.")
+@click.option("--until", help="Submitted until then; at most 24 h after --since.")
+@click.option("--hours", help="Submitted in the last so many hours (24).")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@REGION
+@AS_JSON
+def tasks(**said: Any) -> None:
+    """List the account's tasks of at most 24 h, with whichever key and by whomever they were submitted."""
+    from wan_notebook.taskcommands import listed
+
+    sys.exit(listed(**said))
+
+
+@cli.command()
+@click.argument("task_id")
+@REGION
+@AS_JSON
+def fetch(task_id: str, **said: Any) -> None:
+    """Show the task TASK_ID as the service sees it now; exit code 1 if it does not know it."""
+    from wan_notebook.taskcommands import fetched
+
+    sys.exit(fetched(task_id, **said))
+
+
+@cli.command()
+@click.argument("task_id")
+@REGION
+@AS_JSON
+def cancel(task_id: str, **said: Any) -> None:
+    """Cancel the task TASK_ID while it is PENDING; exit code 1 if it is not canceled.
+
+    A RUNNING task cannot be stopped and will be billed.
+    """
+    from wan_notebook.taskcommands import stopped
+
+    sys.exit(stopped(task_id, **said))
+
+
+@cli.command()
+@click.argument("task_id")
+@click.option("--name", help="For the clip's file name.")
+@click.option("-o", "--output-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder (wan_outputs).")
+@REGION
+@AS_JSON
+def attach(task_id: str, **said: Any) -> None:
+    """Follow the task TASK_ID, wherever it was made, save its clip and print its path; nothing is submitted.
+
+    Progress goes to standard error. Ctrl-C stops the waiting, not the task.
+    """
+    from wan_notebook.taskcommands import attach as follow
+
+    sys.exit(follow(task_id, **said))
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wan_notebook.job import Job
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["generate", "options"]
+__all__ = ["as_text", "generate", "left", "options", "progress"]
 
 LOOK_SECONDS, ANSWER_SECONDS = 0.1, 15.0
 GET_IT = "Run the same command again{how} within {hours} h: it finds this task, follows it and saves its clip, 0 spent."
@@ -78,7 +78,7 @@ def generate(
         click.echo(f"{remark.message}", err=True)
     if dry_run:
         dry = rehearse(request, name=name, region=region, output_dir=output_dir, max_cost=max_cost)
-        click.echo(_json(dry.as_dict()) if as_json else str(dry))
+        click.echo(as_text(dry.as_dict()) if as_json else str(dry))
         return 1 if dry.problems else 0
     settings = Settings.resolve(region=region)
     job = cells.launch(
@@ -89,17 +89,17 @@ def generate(
         yes=yes,
         force=force,
         max_cost=max_cost,
-        watch=[_progress()],
+        watch=[progress()],
     )
     try:
         result = job.result()
     except KeyboardInterrupt:
-        raise _left(job, force=force) from None
-    click.echo(_json({"path": str(result.path), "record": result.record}) if as_json else str(result.path))
+        raise left(job, force=force) from None
+    click.echo(as_text({"path": str(result.path), "record": result.record}) if as_json else str(result.path))
     return 0
 
 
-def _progress() -> Callable[[JobUpdate], None]:
+def progress() -> Callable[[JobUpdate], None]:
     """Prints a line for each new state; nothing is overwritten, so that it reads as well in a log."""
     last: list[object] = []
 
@@ -113,7 +113,7 @@ def _progress() -> Callable[[JobUpdate], None]:
     return show
 
 
-def _left(job: Job, *, force: bool) -> WanError:
+def left(job: Job, *, force: bool = False) -> WanError:
     """Stop following; what is to be said then. A submit under way gets a moment to tell its task id."""
     if job.state is JobState.SUBMITTING:
         click.echo("Interrupted while the request is being sent: waiting for its answer.", err=True)
@@ -130,6 +130,6 @@ def _left(job: Job, *, force: bool) -> WanError:
     return JobTimeoutError("interrupted: no longer waiting.", task_id=job.task_id, hint=said.strip())
 
 
-def _json(value: dict[str, Any]) -> str:
+def as_text(value: dict[str, Any]) -> str:
     """JSON that any terminal can print."""
     return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"), indent=2)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wan_notebook.client import WanClient
     from wan_notebook.listing import Filters, TaskRow
 
-__all__ = ["FATES", "Cancellation", "cancel", "identify", "rows"]
+__all__ = ["FATES", "NOT_KNOWN", "Cancellation", "cancel", "identify", "rows"]
 
 NOT_PENDING = "UnsupportedOperation"
 NOT_KNOWN = "older than 24 h, of another account or region, or no task id"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -64,14 +62,15 @@ class VideoMagic:
     def __call__(self, line: str, cell: str | None = None) -> None:
         from wan_notebook import cells, frontend
         from wan_notebook.config import Settings
-        from wan_notebook.errors import InvalidRequestError, JobTimeoutError, Problem
+        from wan_notebook.errors import InvalidRequestError, Problem
         from wan_notebook.intake import look_in
         from wan_notebook.options import parse
         from wan_notebook.request import I2VRequest
+        from wan_notebook.variables import name_problem, wait
 
         look_in(frontend.notebook_folder())
         said = parse(line, self.shell.ev)
-        problems = [problem for problem in (self._name_problem(said),) if problem]
+        problems = [problem for problem in (name_problem(said.name, self.shell.user_ns),) if problem]
         prompt = (cell or "").strip()
         if cell is not None and not prompt and "template" not in said.fields:
             fix = "Write there what should happen in the video."
@@ -98,15 +97,8 @@ class VideoMagic:
         )
         if said.name:
             self.shell.user_ns[said.name] = job
-        wait = said.wait if said.wait is not None else frontend.run_mode() == "blocking"
-        if wait:
-            try:
-                job.wait()
-            except KeyboardInterrupt:
-                hint = f"The job goes on; {job.update.handle}.cancel() stops it while it is PENDING."
-                raise JobTimeoutError("interrupted: no longer waiting.", task_id=job.task_id, hint=hint) from None
-            if (ended_badly := job.exception()) is not None:
-                raise ended_badly
+        if said.wait if said.wait is not None else frontend.run_mode() == "blocking":
+            wait(job)
 
     def _rehearse(self, request: I2VRequest, said: Line) -> None:
         """Show the dry run, and bind it where the name is free; a Job is never let go for it."""
@@ -128,22 +120,6 @@ class VideoMagic:
         if said.name and not taken:
             self.shell.user_ns[said.name] = dry
         display(dry)
-
-    def _name_problem(self, said: Line) -> Any:
-        from wan_notebook.errors import Problem
-        from wan_notebook.job import Job
-        from wan_notebook.preview import DryRun
-
-        name = said.name
-        if name is None:
-            return None
-        if not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
-            return Problem("name", name, "no name for a variable", "a Python identifier that is no keyword or builtin")
-        held = self.shell.user_ns.get(name)
-        if held is not None and not isinstance(held, (Job, DryRun)):
-            problem = f"this variable already holds something else ({type(held).__name__})"
-            return Problem("name", name, problem, fix="Choose another name.")
-        return None
 
 
 def wan_form(line: str = "") -> None:  # noqa: ARG001  IPython passes the line
@@ -214,7 +190,47 @@ def _show_books(what: str, line: str) -> None:
     sys.stdout.write(f"{found}\n") if isinstance(found, str) else display(found)
 
 
-LINES = (wan_form, wan_errors, wan_doctor, wan_jobs, wan_resume, wan_costs, wan_cache)
+@no_var_expand
+def wan_tasks(line: str = "") -> None:
+    """``%wan_tasks [--status S] [--model M] [--hours N] [--limit N] [--region R]``: the account's tasks, as a table."""
+    _about_tasks("listed", line)
+
+
+@no_var_expand
+def wan_cancel(line: str = "") -> None:
+    """``%wan_cancel TASK_ID|VARIABLE [--region R]``: cancel a PENDING task; a RUNNING one cannot be stopped."""
+    _about_tasks("canceled", line)
+
+
+@no_var_expand
+def wan_attach(line: str = "") -> None:
+    """``%wan_attach TASK_ID [NAME] [--region R] [--output-dir D] [--embed] [--wait]``: follow a task made elsewhere."""
+    _about_tasks("attached", line)
+
+
+def _about_tasks(what: str, line: str) -> None:
+    from IPython import get_ipython
+    from IPython.display import display
+
+    from wan_notebook import taskmagics
+
+    found = getattr(taskmagics, what)(line, get_ipython())
+    if found is not None:
+        display(found)
+
+
+LINES = (
+    wan_form,
+    wan_errors,
+    wan_doctor,
+    wan_jobs,
+    wan_resume,
+    wan_costs,
+    wan_cache,
+    wan_tasks,
+    wan_cancel,
+    wan_attach,
+)
 
 
 def _body_for_empty_cells(lines: list[str]) -> list[str]:

@@ -47,13 +47,16 @@ class TaskList(list[TaskRow]):
         """What has to be known to read it."""
         return [EVERYBODYS, *([MORE] if self.more else []), *([ZONE] if self._by_time else [])]
 
+    @property
+    def text(self) -> str:
+        """The table in characters."""
+        lines = [HEADINGS, *map(_cells, self)] if self else []
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        return "\n".join([self._head(), *text])
+
     def __repr__(self) -> str:
-        lines = [HEADINGS, *map(_cells, self)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(HEADINGS))]
-        text = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        ]
-        return "\n".join([self._head(), *(text if self else []), *self.remarks])
+        return "\n".join([self.text, *self.remarks])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002  IPython's protocol
         table = columns(HEADINGS, map(_cells, self)) if self else None
