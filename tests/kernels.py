@@ -95,6 +95,10 @@ class LiveKernel:
         self.until(lambda: cell.idle, timeout, f"the cell did not end: {code[:80]}")
         return cell
 
+    def interrupt(self) -> None:
+        """The stop button."""
+        self.manager.interrupt_kernel()
+
     def until(self, condition: Callable[[], object], timeout: float = 60, what: str = "condition not met") -> None:
         """Take messages in until ``condition()`` holds."""
         end = time.monotonic() + timeout

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wan_notebook.errors import WanError
     from wan_notebook.tasks import JobUpdate, Task
 
-__all__ = ["ended_without_clip", "lost_sight", "state_after"]
+__all__ = ["ended_without_clip", "fate", "lost_sight", "state_after"]
 
 
 KEPT = "Tasks and clips are kept 24 h, for the account that made them; a clip not saved by then is gone."
@@ -68,3 +68,18 @@ def state_after(error: WanError) -> JobState | None:
         DownloadError: JobState.UNDELIVERED,
     }
     return next((state for kind, state in states.items() if isinstance(error, kind)), None)
+
+
+def fate(task_id: str | None, state: JobState) -> str:
+    """What becomes of a job that is no longer followed.
+
+    >>> fate("a1", JobState.DOWNLOADING)
+    'The clip was made and is billed; task a1 knows its address for 24 h.'
+    """
+    if task_id and state is JobState.DOWNLOADING:
+        return f"The clip was made and is billed; task {task_id} knows its address for 24 h."
+    if task_id:
+        return f"Task {task_id} goes on at the service and will be billed when it succeeds."
+    if state is JobState.WAITING:
+        return "Nothing was sent and nothing is billed."
+    return "It may be running and will then be billed: look at the console's task list."

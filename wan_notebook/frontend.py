@@ -7,6 +7,7 @@ everything here still works and says less.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sys
 import threading
@@ -166,14 +167,17 @@ def at_cell_end(call: Callable[[], object]) -> None:
     running.events.register("post_run_cell", _cell_ends)
 
 
-def _cell_ends(_result: object) -> None:
+def _cell_ends(result: object) -> None:
     calls = list(_at_cell_end)
     _at_cell_end.clear()
+    if isinstance(getattr(result, "error_in_exec", None), (KeyboardInterrupt, asyncio.CancelledError)):
+        return  # the person has said already that there is to be no more waiting
     try:
         for call in calls:
             call()
-    except KeyboardInterrupt:
-        sys.stdout.write("Interrupted: no longer waiting. What was submitted goes on.\n")
+    except KeyboardInterrupt as interrupt:
+        said = getattr(interrupt, "__notes__", None) or ["What was submitted goes on."]
+        sys.stdout.write(f"Interrupted: no longer waiting. {said[0]}\n")
 
 
 class _Lines:

@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import JobState, JobUpdate, Task, VideoResult
 
-__all__ = ["Job", "Verbs"]
+__all__ = ["Job", "Verbs", "remark"]
 
 LOOK_SECONDS = 0.1  # how soon a wait notices an interrupt
+
+
+def remark(interrupt: BaseException, text: str) -> None:
+    """Let an interrupt say what it did not stop; a notebook shows that instead of a traceback."""
+    interrupt.add_note(text)
+    lines = ["interrupted: no longer waiting.", text]
+    interrupt._render_traceback_ = lambda: lines  # type: ignore[attr-defined]  # what IPython asks an error for
 
 
 @dataclass(frozen=True)
@@ -111,10 +118,17 @@ class Job:
             True if nothing will be billed for it; False if it was too late, or the service has not answered within
             20 s (the card says how it went).
         """
+        self._check_driven()
         return self._verbs.cancel(self)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until :meth:`done`, at most ``timeout`` seconds; interrupting stops the wait, not the job."""
+        """Wait until :meth:`done`, at most ``timeout`` seconds; interrupting stops the wait, not the job.
+
+        Raises
+        ------
+        WanError
+            This process was forked from the one that drives the job.
+        """
         if threading.current_thread() is self._runner_thread:
             raise WanError("a job cannot be waited for on the thread that drives it.", hint="Use `await job` there.")
         end = None if timeout is None else time.monotonic() + timeout
@@ -125,9 +139,12 @@ class Job:
             try:
                 self._future.exception(timeout=left)
             except TimeoutError:
-                continue
+                self._check_driven()
             except CancelledError:
                 break
+            except KeyboardInterrupt as interrupt:
+                remark(interrupt, self._goes_on())
+                raise
         return True
 
     def result(self, timeout: float | None = None) -> VideoResult:
@@ -149,7 +166,7 @@ class Job:
             raise JobTimeoutError(
                 f"no clip after {timeout:g} s of waiting (task {self.task_id or 'not submitted yet'}).",
                 task_id=self.task_id,
-                hint="The job goes on and is billed when it succeeds; ask again, or cancel it while PENDING.",
+                hint=self._goes_on(),
             )
         return self._future.result()
 
@@ -199,9 +216,30 @@ class Job:
 
     async def _awaited(self) -> VideoResult:
         # Looking, not chaining futures: an interrupt is noticed at once and cancels the wait alone, never the job.
-        while not self._future.done():  # noqa: ASYNC110  the future lives on another thread's loop
-            await asyncio.sleep(LOOK_SECONDS)
+        try:
+            while not self._future.done():  # the future lives on another thread's loop
+                await asyncio.sleep(LOOK_SECONDS)
+                self._check_driven()
+        except asyncio.CancelledError as interrupt:
+            remark(interrupt, self._goes_on())
+            raise
         return self._future.result()
+
+    def _check_driven(self) -> None:
+        """No wait for what will never come: after a fork the child has no runner for the jobs of its parent."""
+        if self._runner_thread is not None and not self._runner_thread.is_alive() and not self._future.done():
+            raise WanError(
+                "this process does not drive the job: it was forked from the one that does.",
+                hint=f"Wait for it there, or follow its task from here: wan_notebook.attach({self.task_id!r}).",
+            )
+
+    def _goes_on(self) -> str:
+        update, task = self._update, self._update.task
+        which = f"The job goes on (task {task.task_id})" if task else "The job goes on"
+        bill = "" if update.simulated or task is None else " and is billed when it succeeds"
+        if task is None or task.task_status == "PENDING":
+            return f"{which}{bill}; {update.handle}.cancel() stops it while it is PENDING."
+        return f"{which}{bill}; a RUNNING task cannot be stopped any more."
 
     def __repr__(self) -> str:
         model = self.request.model or "unknown model"

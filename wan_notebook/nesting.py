@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
+from wan_notebook.job import remark
 from wan_notebook.session import session
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ __all__ = ["run"]
 
 T = TypeVar("T")
 KERNEL_MAJOR = 7  # from ipykernel 7 on, nest_asyncio 1.6.0 silently drops cells that are queued
+GOES_ON = (
+    "What was submitted goes on and is billed when it succeeds: wan_notebook.jobs() holds it, and its cancel() stops "
+    "it while it is PENDING."
+)
 GOOD_NEST = (1, 7, 3)  # the first nest_asyncio2 that does not
 
 
@@ -33,6 +38,15 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
     running loop is nested with ``nest_asyncio``.
     """
     try:
+        return _run(coroutine)
+    except KeyboardInterrupt as interrupt:
+        if not hasattr(interrupt, "__notes__"):
+            remark(interrupt, GOES_ON)
+        raise
+
+
+def _run(coroutine: Coroutine[object, object, T]) -> T:
+    try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(coroutine)
@@ -48,8 +62,12 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
             import nest_asyncio as nest
         nest.apply(loop)
     except (ImportError, ValueError):  # absent, too old, or a loop that cannot be patched (uvloop)
-        return session().runner.run(coroutine).result()  # type: ignore[no-any-return]  # the coroutine's own type
-    return loop.run_until_complete(coroutine)
+        return session().runner.wait_for(coroutine)
+    task = loop.create_task(coroutine)
+    try:
+        return loop.run_until_complete(task)
+    finally:
+        task.cancel()  # after an interrupt it would go on by itself
 
 
 def _in_new_kernel() -> bool:

@@ -10,12 +10,13 @@ import asyncio
 import atexit
 import contextlib
 import logging
+import os
 import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wan_notebook.endings import state_after
+from wan_notebook.endings import fate, state_after
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     DownloadError,
@@ -79,6 +80,8 @@ class Runner:
         self._thread: threading.Thread | None = None
         self._open: dict[str, tuple[Job, asyncio.Task[None], Life]] = {}
         self._observers: dict[str, list[Callable[[JobUpdate], None]]] = {}
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=self._forget)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -140,6 +143,13 @@ class Runner:
             loop.call_soon_threadsafe(loop.stop)
         thread.join(CLOSE_SECONDS)
 
+    def _forget(self) -> None:
+        """In a forked child: no thread runs here, and the loop's sockets are the parent's, so they are kept open."""
+        self._inherited = (self._loop, self._thread, self._open, self._observers)
+        atexit.unregister(self.close)
+        self._lock, self._loop, self._thread = threading.Lock(), None, None
+        self._open, self._observers = {}, {}
+
     # On the loop's thread:
 
     def _turn(self) -> None:
@@ -183,7 +193,7 @@ class Runner:
                 return
             log.exception("job %s (task %s) broke", job.run_id, job.task_id)
             what = f"something unforeseen broke ({type(error).__name__}: {error})."
-            self._end_badly(job, WanError(what, hint=_fate(job)))
+            self._end_badly(job, WanError(what, hint=fate(job.task_id, job.state)))
         else:
             self._end_well(job, clip)
         finally:
@@ -212,21 +222,20 @@ class Runner:
         if state is None:
             state = JobState.DETACHED if job.task_id else JobState.REFUSED
         if isinstance(error, DownloadError) and not error.hint:
-            error.hint = f"It was made and is billed; task {error.task_id} knows its address for 24 h."
-        what = error.message
-        if isinstance(error, InvalidRequestError):
-            what = "; ".join(map(str, error.problems))
+            error.hint = fate(error.task_id, JobState.DOWNLOADING)
+        what = "; ".join(map(str, error.problems)) if isinstance(error, InvalidRequestError) else error.message
         self._advance(job, state=state, error=what, hint=error.hint, ended=True)
         job.finish(error)
 
     def _end_early(self, job: Job, *, leaving: bool) -> None:
         error: WanError
+        hint = fate(job.task_id, job.state)
         if job.state is JobState.WAITING:
             error = TaskCanceledError("canceled before it was sent.", task=None, hint="Nothing is billed.")
         elif job.state is JobState.SUBMITTING:
-            error = AmbiguousSubmitError("the process ended before the submit was answered.", hint=_fate(job))
+            error = AmbiguousSubmitError("the process ended before the submit was answered.", hint=hint)
         else:
-            error = WanError("this process no longer follows the task.", hint=_fate(job))
+            error = WanError("this process no longer follows the task.", hint=hint)
         if leaving:
             log.warning("%s: %s", job.update.name or job.run_id, error)  # nobody will see a card any more
         self._end_badly(job, error)
@@ -288,11 +297,3 @@ class Runner:
 
 def _at(update: JobUpdate, now: float) -> JobUpdate:
     return replace(update, now=now, elapsed_seconds=update.elapsed_seconds + max(0.0, now - update.now))
-
-
-def _fate(job: Job) -> str:
-    if job.task_id:
-        return f"Task {job.task_id} goes on at the service and will be billed when it succeeds."
-    if job.state is JobState.WAITING:
-        return "Nothing was sent and nothing is billed."
-    return "It may be running and will then be billed: look at the console's task list."

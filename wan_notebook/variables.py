@@ -6,7 +6,7 @@ import builtins
 import keyword
 from typing import TYPE_CHECKING
 
-from wan_notebook.errors import JobTimeoutError, Problem
+from wan_notebook.errors import Problem
 from wan_notebook.job import Job
 from wan_notebook.preview import DryRun
 
@@ -34,15 +34,9 @@ def wait(job: Job) -> None:
 
     Raises
     ------
-    JobTimeoutError
-        Interrupted; the job goes on.
     WanError
         It ended without a clip.
     """
-    try:
-        job.wait()
-    except KeyboardInterrupt:
-        hint = f"The job goes on; {job.update.handle}.cancel() stops it while it is PENDING."
-        raise JobTimeoutError("interrupted: no longer waiting.", task_id=job.task_id, hint=hint) from None
+    job.wait()
     if (ended_badly := job.exception()) is not None:
         raise ended_badly
