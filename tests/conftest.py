@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         HTTPS_PROXY=NOWHERE,
         NO_PROXY="127.0.0.1,localhost,::1",
         NO_COLOR="1",
+        PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring",  # not the one of whoever runs the tests
     )
     sys.addaudithook(_refuse_the_world)
 

@@ -95,6 +95,12 @@ class LiveKernel:
         self.until(lambda: cell.idle, timeout, f"the cell did not end: {code[:80]}")
         return cell
 
+    def answer(self, text: str) -> str:
+        """Type ``text`` when the kernel asks for it; what it asked, with ``(unseen)`` before it for a password."""
+        asked = self.client.get_stdin_msg(timeout=30)["content"]
+        self.client.input(text)
+        return f"{'(unseen) ' if asked['password'] else ''}{asked['prompt']}"
+
     def interrupt(self) -> None:
         """The stop button."""
         self.manager.interrupt_kernel()

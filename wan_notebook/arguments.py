@@ -9,12 +9,13 @@ from wan_notebook import frontend
 from wan_notebook.config import OUTPUTS, Settings
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.intake import look_in
+from wan_notebook.keys import KEY_REFUSED, KEY_SEEN
 from wan_notebook.recalled import RecalledRequest
 from wan_notebook.request import I2VRequest
 from wan_notebook.spending import Money, Terms
-from wan_notebook.wording import shown
+from wan_notebook.wording import holds_key, shown
 
-__all__ = ["check_types", "outputs", "requested", "settings", "terms"]
+__all__ = ["check_key", "check_types", "outputs", "requested", "settings", "terms"]
 
 TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -67,10 +68,34 @@ def requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequ
 
 
 def settings(region: str | None, api_key: str | None, base_url: str | None, workspace: str | None) -> Settings:
-    """The settings of a call, with what ``%config`` says where the call says nothing."""
-    return Settings.resolve(
+    """The settings of a call, with what ``%config`` says where the call says nothing.
+
+    Raises
+    ------
+    InvalidRequestError
+        The running cell holds the key.
+    ConfigurationError
+    """
+    found = Settings.resolve(
         region=region, api_key=api_key, base_url=base_url, workspace=workspace, preferences=frontend.preferences()
     )
+    check_key(found)
+    return found
+
+
+def check_key(settings: Settings) -> list[str]:
+    """What to remark about the key: a notebook is saved and shared, and no key may stand in it.
+
+    Raises
+    ------
+    InvalidRequestError
+        The running cell holds it.
+    """
+    key = settings.key.reveal() if settings.key else ""
+    typed = frontend.typed(key) if holds_key(key) else None
+    if typed:
+        raise InvalidRequestError([KEY_REFUSED])
+    return [KEY_SEEN] if typed is False else []
 
 
 def outputs(output_dir: str | Path | None) -> Path:

@@ -53,7 +53,8 @@ def submit(
     region : {"singapore", "beijing", "virginia", "frankfurt", "simulator"}, optional
         The vendor's ids (``ap-southeast-1``, ...) work too.
     api_key : str, optional
-        Used for this request and never recorded; otherwise ``DASHSCOPE_API_KEY`` or the key file.
+        Used for this request and never recorded; refused where it is written out in a notebook's cell. Otherwise
+        ``%wan_login``, ``DASHSCOPE_API_KEY``, the key file, the keyring or the secrets of Colab.
     base_url, workspace : str, optional
         As ``DASHSCOPE_HTTP_BASE_URL`` and ``DASHSCOPE_WORKSPACE_ID``.
     output_dir : path, optional
@@ -177,7 +178,7 @@ def launch(
     watch : sequence of callable
         More observers of the job, told on the runner's thread.
     """
-    hall = session()
+    hall, notes = session(), arguments.check_key(settings)
     region, cost = hall.check(request, settings)
     terms = arguments.terms(force=force, max_cost=max_cost)
     if region != SIMULATOR and not terms.limited:  # nothing is billed there; under a limit no price stays unknown
@@ -188,6 +189,7 @@ def launch(
         output_dir=output_dir,
         embed=embed,
         variable=variable,
+        notes=notes,
         watch=watch,
     )
 

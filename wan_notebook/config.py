@@ -1,7 +1,7 @@
 """Settings: key, region, base URL, folders, limits.
 
 The order is always: explicit argument, ``%config WanMagics``, ``WAN_NOTEBOOK_*``, the vendor's ``DASHSCOPE_*`` names,
-our default. Nothing here is ever read from a project file or a document.
+our default; for the key see :mod:`~wan_notebook.keys`. Nothing here is ever read from a project file or a document.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wan_notebook.addresses import is_loopback
 from wan_notebook.errors import ConfigurationError
+from wan_notebook.keys import Secret, find_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,40 +26,6 @@ DEFAULT_REGION = "singapore"
 SIMULATOR = "simulator"
 OUTPUTS = "wan_outputs"
 WORKSPACE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # dashscope 2.0.2, common/env.py
-
-
-class Secret:
-    """An API key that does not show itself.
-
-    ``str``, ``repr``, ``format`` and pickling never give the value away; :meth:`reveal` does, for the request header.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        value = value.strip()
-        if not value or not value.isascii() or not value.isprintable() or " " in value:
-            raise ConfigurationError(
-                "the API key is empty or holds spaces, line breaks or characters that no key has.",
-                hint="Copy it again from the Model Studio console. Nothing was sent and nothing is billed.",
-            )
-        self._value = value
-
-    def reveal(self) -> str:
-        """The key itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(set)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an API key is not pickled")
 
 
 def checked_base_url(url: str) -> str:
@@ -176,7 +143,7 @@ class Settings:
                 "the workspace id is not one.",
                 hint="Allowed: letters, digits, - and _, at most 64. Check DASHSCOPE_WORKSPACE_ID.",
             )
-        found, source = _find_key(api_key, environ)
+        found, source = find_key(api_key, environ)
         address = checked_base_url(base_url) if base_url else None
         return cls(region, address, found, source, workspace, region_source, base_url_source, workspace_source)
 
@@ -191,8 +158,8 @@ class Settings:
         if self.key is None:
             raise ConfigurationError(
                 "no API key is set, so nothing was sent and nothing is billed.",
-                hint="Set DASHSCOPE_API_KEY (or put the key into ~/.dashscope/api_key) and restart the kernel, "
-                "or try it without a key and without cost: --region simulator.",
+                hint="Type it into %wan_login, or set DASHSCOPE_API_KEY (or ~/.dashscope/api_key) and restart the "
+                "kernel; or try it without a key and without cost: --region simulator.",
             )
         return self.key
 
@@ -200,25 +167,3 @@ class Settings:
 def _first(*candidates: tuple[str, str | None]) -> tuple[str | None, str]:
     """The first value there is, and where it comes from."""
     return next(((value, source) for source, value in candidates if value), (None, ""))
-
-
-def _find_key(api_key: str | None, environ: Mapping[str, str]) -> tuple[Secret | None, str]:
-    if api_key:
-        return Secret(api_key), "given in the call"
-    if value := environ.get("DASHSCOPE_API_KEY", "").strip():
-        return Secret(value), "DASHSCOPE_API_KEY"
-    named = environ.get("DASHSCOPE_API_KEY_FILE_PATH", "").strip()
-    path = Path(named).expanduser() if named else Path("~/.dashscope/api_key").expanduser()
-    try:
-        if not named and not path.is_file():
-            return None, "not set"
-        with path.open(encoding="utf-8") as file:
-            value = file.read(1000).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"the key file cannot be read ({type(error).__name__}).",
-            hint="Check DASHSCOPE_API_KEY_FILE_PATH or ~/.dashscope/api_key. Nothing was sent and nothing is billed.",
-        ) from None
-    if not value:
-        return None, "not set"
-    return Secret(value), "DASHSCOPE_API_KEY_FILE_PATH" if named else "~/.dashscope/api_key"

@@ -148,7 +148,7 @@ def examine(
 
 def _key(settings: Settings) -> Finding:
     if settings.key is None:
-        do = "Set DASHSCOPE_API_KEY before Jupyter starts, or ~/.dashscope/api_key; without a key: --region simulator."
+        do = "%wan_login, DASHSCOPE_API_KEY before Jupyter starts, or ~/.dashscope/api_key; or --region simulator."
         return Finding("key", "problem", "not set", do)
     if settings.region == SIMULATOR and settings.base_url is None:
         return Finding("key", "ok", "none is needed: the simulator has its own and never gets yours")

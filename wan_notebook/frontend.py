@@ -23,7 +23,7 @@ from wan_notebook.comms import (
     push,
     revision,
 )
-from wan_notebook.errors import BudgetError
+from wan_notebook.errors import BudgetError, ConfigurationError
 from wan_notebook.surroundings import (
     cell_id,
     execution,
@@ -39,6 +39,7 @@ from wan_notebook.surroundings import (
     scope,
     shell,
     source_sha256,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ __all__ = [
     "PLUGIN_REMARK",
     "Display",
     "ask",
+    "ask_secretly",
     "at_cell_end",
     "cell_id",
     "execution",
@@ -63,6 +65,7 @@ __all__ = [
     "run_mode",
     "scope",
     "source_sha256",
+    "typed",
 ]
 
 TICK_SECONDS = 0.5  # between two pictures of one state
@@ -141,8 +144,7 @@ def ask(question: str) -> bool:
     BudgetError
         Nobody can be asked here; it names ``--yes``.
     """
-    possible = (in_cell() and bool(parent()["content"].get("allow_stdin"))) if kernel() else _real_terminal()
-    if not possible:
+    if not _somebody_there():
         raise BudgetError(
             f"{question} Nobody can be asked here.", hint="Say it in advance: --yes (yes=True). Nothing is billed."
         )
@@ -150,6 +152,26 @@ def ask(question: str) -> bool:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
+
+
+def ask_secretly(question: str) -> str:
+    """Ask a person for what must not be shown; it goes into no history.
+
+    Raises
+    ------
+    ConfigurationError
+        Nobody can be asked here.
+    """
+    if not _somebody_there():
+        raise ConfigurationError(
+            "nobody can be asked for the key here.", hint="Set DASHSCOPE_API_KEY, or put it into ~/.dashscope/api_key."
+        )
+    from getpass import getpass
+
+    try:
+        return getpass(question)
+    except EOFError:
+        return ""
 
 
 _at_cell_end: list[Callable[[], object]] = []
@@ -191,6 +213,10 @@ class _Lines:
         if line != self._last:
             sys.stdout.write(f"{line}\n")
         self._last = line
+
+
+def _somebody_there() -> bool:
+    return (in_cell() and bool(parent()["content"].get("allow_stdin"))) if kernel() else _real_terminal()
 
 
 def _real_terminal() -> bool:

@@ -158,6 +158,14 @@ def wan_doctor(line: str = "") -> None:
     display(report)
 
 
+@no_var_expand
+def wan_login(line: str = "") -> None:
+    """``%wan_login [--forget]``: type in the API key, unseen; it stays in this kernel's memory only."""
+    from wan_notebook.login import login
+
+    sys.stdout.write(f"{login(line)}\n")
+
+
 def wan_jobs(line: str = "") -> None:
     """``%wan_jobs [--all] [--limit N]``: the runs of this user that are not finished, in whichever notebook."""
     _show_books("jobs", line)
@@ -221,6 +229,7 @@ def _about_tasks(what: str, line: str) -> None:
 
 LINES = (
     wan_form,
+    wan_login,
     wan_errors,
     wan_doctor,
     wan_jobs,

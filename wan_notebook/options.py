@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.keys import KEY_REFUSED
 from wan_notebook.request import parameters
 from wan_notebook.wording import holds_key, shown, suggest
 
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Line", "Parser", "add", "help_text", "parse", "read"]
 
 SHORT = {"model": "-m", "image": "-i", "resolution": "-r", "duration": "-d", "seed": "-s"}
-KEY_REFUSED = Problem(
-    "api_key",
-    "sk-…",
-    "an API key was typed into the notebook, where it is saved, shared and kept in the history",
-    "keys in DASHSCOPE_API_KEY or in ~/.dashscope/api_key",
-    "Take it out of the cell, revoke it in the console, and use a new one.",
-)
 
 
 @dataclass(frozen=True)

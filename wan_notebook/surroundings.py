@@ -143,6 +143,18 @@ def notebook_folder() -> Path:
     return path.parent if path is not None else Path.cwd()
 
 
+def typed(text: str) -> bool | None:
+    """Whether ``text`` stands in the running cell (True), in an earlier one of this session (False), or in none."""
+    running = shell()
+    if running is None:
+        return None
+    history = [str(code) for code in list(running.user_ns.get("In") or ())]
+    code = str(parent().get("content", {}).get("code", "")) if kernel() is not None else "".join(history[-1:])
+    if text in code:
+        return True
+    return False if any(text in code for code in history) else None
+
+
 def preferences() -> dict[str, Any]:
     """What was set with ``%config`` for this package; empty without IPython."""
     mine = [c for c in getattr(shell(), "configurables", ()) if type(c).__module__.startswith("wan_notebook.")]
