@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -59,3 +60,11 @@ def test_the_readme_draws_every_room():
     for layer in layers["layers"]:
         for room in layer.split(" | "):
             assert room in picture, room
+
+
+def test_html_is_made_in_one_room_which_escapes_whatever_it_is_given():
+    for room in ROOMS:
+        if room.name != "markup.py" and "simulator" not in room.parts:
+            assert not re.search(
+                r"\bHtml\(|html\.escape|[\"']<(div|span|p|a|table|video|b|pre)\b", room.read_text("utf-8")
+            ), room

@@ -7,7 +7,7 @@ from typing import Any
 
 from wan_notebook import frontend
 from wan_notebook.config import OUTPUTS, Settings
-from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem
 from wan_notebook.intake import look_in
 from wan_notebook.keys import KEY_REFUSED, KEY_SEEN
 from wan_notebook.recalled import RecalledRequest
@@ -99,8 +99,20 @@ def check_key(settings: Settings) -> list[str]:
 
 
 def outputs(output_dir: str | Path | None) -> Path:
-    """The folder clips and inputs are kept in."""
-    chosen = Path(output_dir or frontend.preferences().get("output_dir") or OUTPUTS).expanduser()
+    """The folder clips and inputs are kept in.
+
+    Raises
+    ------
+    ConfigurationError
+        ``~name`` names nobody.
+    """
+    chosen = Path(output_dir or frontend.preferences().get("output_dir") or OUTPUTS)
+    try:
+        chosen = chosen.expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"there is no such home folder: {shown(chosen)}.", hint="Nothing was sent and nothing is billed."
+        ) from None
     return chosen if chosen.is_absolute() else frontend.notebook_folder() / chosen
 
 
