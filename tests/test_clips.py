@@ -152,7 +152,7 @@ def test_room_that_is_made_meanwhile_is_used(tmp_path: Path) -> None:
         assert service.created() == 1
     assert state == "downloaded"
     (saved,) = (tmp_path / "clips").glob("*.mp4")
-    assert saved.read_bytes() == large_clip()
+    assert saved.read_bytes() == service.clip
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
