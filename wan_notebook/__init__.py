@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.audit import verify
     from wan_notebook.cells import agenerate, generate, jobs, submit
+    from wan_notebook.crate import CrateReport, export_crate
     from wan_notebook.errors import (
         AmbiguousSubmitError,
         AuthenticationError,
@@ -48,15 +49,22 @@ if TYPE_CHECKING:
     from wan_notebook.explanations import Explanation, explain
     from wan_notebook.forms import form
     from wan_notebook.job import Job
+    from wan_notebook.manuscript import Methods, methods
     from wan_notebook.nesting import run
     from wan_notebook.preview import DryRun
     from wan_notebook.rehearsal import dry_run
+    from wan_notebook.replays import replay
     from wan_notebook.request import I2VRequest
     from wan_notebook.sidefiles import load_record
     from wan_notebook.taskcalls import attach, cancel, fetch, list_tasks
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
 
 _HOMES = {
+    "CrateReport": "crate",
+    "export_crate": "crate",
+    "Methods": "manuscript",
+    "methods": "manuscript",
+    "replay": "replays",
     "verify": "audit",
     "attach": "taskcalls",
     "cancel": "taskcalls",
@@ -101,6 +109,7 @@ __all__ = [
     "AuthenticationError",
     "BudgetError",
     "ConfigurationError",
+    "CrateReport",
     "DownloadError",
     "DryRun",
     "Explanation",
@@ -108,6 +117,7 @@ __all__ = [
     "InvalidRequestError",
     "Job",
     "JobTimeoutError",
+    "Methods",
     "RateLimitError",
     "ServiceError",
     "Task",
@@ -126,6 +136,7 @@ __all__ = [
     "cancel",
     "dry_run",
     "explain",
+    "export_crate",
     "fetch",
     "form",
     "generate",
@@ -133,6 +144,8 @@ __all__ = [
     "list_tasks",
     "load_ipython_extension",
     "load_record",
+    "methods",
+    "replay",
     "run",
     "submit",
     "unload_ipython_extension",

@@ -27,6 +27,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "embed": (bool,),
     "yes": (bool,),
     "force": (bool,),
+    "private": (bool,),
     "max_cost": (int, float, str),
     "timeout": (int, float),
 }

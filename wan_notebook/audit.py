@@ -13,10 +13,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.documents import Document, inside
+from wan_notebook.documents import Document, genuine, inside
 from wan_notebook.errors import WanError
 from wan_notebook.findings import DIFFERS, OK, UNKNOWN, Finding, Report
 from wan_notebook.footage import probe_clip
+from wan_notebook.privacy import TEXTS
 from wan_notebook.provenance import MIME, digest
 from wan_notebook.record import faults
 from wan_notebook.recorder import KEY
@@ -134,7 +135,10 @@ def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
     problem = ""
     if sent is not None:
         cut = any(name.startswith("sent.") for name in record["shortened"])
-        if not cut and digest(sent) != request["sent_sha256"]:
+        texts = [value for name in TEXTS if (value := (sent.get("input") or {}).get(name))]
+        if record["private"] is not all(isinstance(text, dict) for text in texts) and texts:
+            problem = "it is said to be private, and holds its prompt" if record["private"] else "its prompt is missing"
+        elif not cut and digest(sent) != request["sent_sha256"]:
             problem = "the body is not the one that was sent"
         elif sent.get("model") != record["model"]:
             problem = "the model is not the one that was sent"
@@ -171,7 +175,7 @@ def _inputs(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Findi
             yield replace(at, result=UNKNOWN, words=f"{name}: given by its address and not kept")
             continue
         problem = "" if record["request"]["sent"] is None or item["sha256"] in sent else "it is not what was sent"
-        problem = problem or _file(folder, item)
+        problem = problem or genuine(folder, item)[1]
         yield replace(at, result=DIFFERS if problem else OK, words=f"{name}: {problem}" if problem else name)
 
 
@@ -181,7 +185,8 @@ def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding
         if record["state"] == "downloaded":
             yield replace(at, result=DIFFERS, words="it is said to be saved, but the record names no file")
         return
-    problem = _file(folder, claimed) or _measured(folder, claimed, record)
+    film, problem = genuine(folder, claimed)
+    problem = _measured(film, claimed, record) if film else problem
     yield replace(
         at, result=DIFFERS if problem else OK, words=f"{claimed['path']}: {problem}" if problem else claimed["path"]
     )
@@ -190,25 +195,7 @@ def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding
         yield _side_file(replace(at, what="side file"), path, record)
 
 
-def _file(folder: Path, item: dict[str, Any]) -> str:
-    """What is wrong with a file of the notebook's folder; empty if it is the very one that was recorded."""
-    path = inside(folder, item["path"])
-    if path is None:
-        return "there is no such file in the notebook's folder"
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if item["bytes"] != path.stat().st_size:
-            return f"it has {path.stat().st_size} bytes, not {item['bytes']}"
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return "" if found == item["sha256"] else "its content was changed"
-
-
-def _measured(folder: Path, claimed: dict[str, Any], record: dict[str, Any]) -> str:
-    path = inside(folder, claimed["path"])
-    if path is None:
-        return "it went away"
+def _measured(path: Path, claimed: dict[str, Any], record: dict[str, Any]) -> str:
     try:
         clip = probe_clip(path)
     except WanError as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wan_notebook.job import Job
+    from wan_notebook.player import Film
     from wan_notebook.tasks import JobUpdate
 
 __all__ = ["card", "executions", "listen", "shown_again"]
@@ -25,7 +26,9 @@ executions: dict[str, str] = {}  # run id -> the execution of the cell it was st
 _shown: dict[str, Callable[[], dict[str, Any]]] = {}  # run id -> what its output holds now, for the plugin
 
 
-def card(job: Job, *, embed: bool = False, show: bool = True) -> list[Callable[[JobUpdate], None]]:
+def card(
+    job: Job, *, embed: bool = False, show: bool = True, beside: Film | None = None
+) -> list[Callable[[JobUpdate], None]]:
     """The observers that tell a job's card anew.
 
     Parameters
@@ -35,6 +38,8 @@ def card(job: Job, *, embed: bool = False, show: bool = True) -> list[Callable[[
         Put the clip into the notebook instead of linking it.
     show : bool
         Show it in the running cell; otherwise only the plugin does, in the cell the job belongs to.
+    beside : Film, optional
+        An earlier clip that is shown side by side with this job's.
     """
     hall = session()
     saving = pricing.saving_of_silence(job.request, job.update.region)
@@ -47,7 +52,7 @@ def card(job: Job, *, embed: bool = False, show: bool = True) -> list[Callable[[
             remarks.append(AAC_REMARK)
         if frontend.plugin_missing():
             remarks.append(frontend.PLUGIN_REMARK)
-        return hall.bundle(update, embed_limit=EMBED_BYTES if embed else 0, remarks=remarks)
+        return hall.bundle(update, embed_limit=EMBED_BYTES if embed else 0, remarks=remarks, beside=beside)
 
     _shown[job.run_id] = lambda: bundle(job.update)
     listen()

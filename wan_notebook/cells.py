@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.config import Settings
     from wan_notebook.job import Job
+    from wan_notebook.player import Film
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import JobUpdate, VideoResult
 
@@ -40,6 +41,7 @@ def submit(
     yes: bool = False,
     force: bool = False,
     max_cost: float | str | None = None,
+    private: bool = False,
     **parameters: Any,
 ) -> Job:
     """Submit a request and return its Job at once; a notebook shows its card in the running cell.
@@ -68,6 +70,8 @@ def submit(
         shown at once, or the job that is still under way is followed, and 0 is spent.
     max_cost : float or str, optional
         The most this clip may cost: ``0.5``, or ``"0.5 USD"``.
+    private : bool
+        Keep the prompts out of card, record, side file, ledger and log; their digests stay.
     **parameters
         The fields of :class:`I2VRequest` (``prompt=``, ``image=`` or ``img_url=``, ``model=``, ...).
 
@@ -99,6 +103,7 @@ def submit(
         yes=yes,
         force=force,
         max_cost=max_cost,
+        private=private,
     )
     job = launch(
         arguments.requested(request, parameters),
@@ -109,6 +114,7 @@ def submit(
         yes=yes,
         force=force,
         max_cost=max_cost,
+        private=private,
     )
     if frontend.run_mode() == "blocking":
         frontend.at_cell_end(job.wait)
@@ -166,6 +172,7 @@ def launch(
     yes: bool = False,
     force: bool = False,
     max_cost: float | str | None = None,
+    private: bool = False,
     variable: str | None = None,
     watch: Sequence[Callable[[JobUpdate], None]] = (),
 ) -> Job:
@@ -188,6 +195,7 @@ def launch(
         name=name,
         output_dir=output_dir,
         embed=embed,
+        private=private,
         variable=variable,
         notes=notes,
         watch=watch,
@@ -202,9 +210,14 @@ def begun(
     embed: bool | None,
     variable: str | None,
     notes: Sequence[str] = (),
+    private: bool = False,
     watch: Sequence[Callable[[JobUpdate], None]] = (),
+    beside: Film | None = None,
 ) -> Job:
-    """Let a job begin in this cell; ``start`` is what the session does, the rest as for :func:`launch`."""
+    """Let a job begin in this cell; ``start`` is what the session does, the rest as for :func:`launch`.
+
+    ``beside`` is an earlier clip to show side by side with this one's.
+    """
     hall = session()
     hall.front_end = frontend.front_end()
     embed = embed if embed is not None else bool(frontend.preferences().get("embed")) or hall.front_end == "colab"
@@ -223,7 +236,8 @@ def begun(
         cell_id=cell_id,
         source_sha256=frontend.source_sha256(),
         notes=[*earlier, *notes],
-        watch=lambda job: [*cards.card(job, embed=embed), *watch],
+        private=private or bool(frontend.preferences().get("private")),
+        watch=lambda job: [*cards.card(job, embed=embed, beside=beside), *watch],
         show=cards.shown_again,
     )
     cards.executions[job.run_id] = execution

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from wan_notebook.errors import WanError
+from wan_notebook.notebookcommands import COMMANDS
 
 __all__ = ["main"]
 
@@ -79,6 +80,7 @@ class _OfRequest(click.Command):
 @click.option("-y", "--yes", is_flag=True, help="Submit even where the price is unknown.")
 @click.option("--force", is_flag=True, help="Pay for a new clip even where this very request was paid for already.")
 @click.option("--max-cost", help="The most this clip may cost: 0.5, or '0.5 USD'.")
+@click.option("--private", is_flag=True, help="Keep the prompts out of record and ledger; their digests stay.")
 @click.option("-n", "--dry-run", is_flag=True, help="Send nothing: show the request, its curl and SDK, the price.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the clip's path and its record, or the dry run.")
 def generate(**said: Any) -> None:
@@ -92,32 +94,12 @@ def generate(**said: Any) -> None:
 
 
 @cli.command()
-@click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of in place.")
-def sync(notebook: Path, output: Path | None) -> None:
-    """Copy the records in the outputs of a saved NOTEBOOK into its cells' metadata."""
-    from wan_notebook.recorder import sync as copy_records
-
-    click.echo(str(copy_records(notebook, output)))
-
-
-@cli.command()
 @click.argument("code", required=False, default="")
 def errors(code: str) -> None:
     """Say what an error CODE (or message) of the service means: cause, cure, billed or not, worth repeating or not."""
     from wan_notebook.explanations import listing
 
     click.echo(listing(code))
-
-
-@cli.command()
-@click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of in place.")
-def strip(notebook: Path, output: Path | None) -> None:
-    """Take the embedded videos out of a saved NOTEBOOK; its records stay."""
-    from wan_notebook.embeds import strip as take_out
-
-    click.echo(str(take_out(notebook, output)))
 
 
 @cli.command()
@@ -128,7 +110,6 @@ def doctor(region: str | None, as_json: bool) -> None:
 
     Exit code 1 when something would stop a submit.
     """
-    import json
 
     from wan_notebook import arguments
     from wan_notebook.doctor import examine
@@ -151,7 +132,6 @@ def doctor(region: str | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Forget also a run whose paid clip is not saved yet.")
 def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filters: Any) -> None:
     """List the runs in the ledger, newest first; or forget some."""
-    import json
 
     from wan_notebook import bookkeeping
     from wan_notebook.config import home
@@ -165,19 +145,6 @@ def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filter
     click.echo(json.dumps(found.data, indent=2, ensure_ascii=False) if as_json else str(found))
     if ledger.trouble:
         raise click.ClickException(ledger.trouble)
-
-
-@cli.command()
-@click.argument("notebook", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def verify(notebook: Path, as_json: bool) -> None:
-    """Check the records of a saved NOTEBOOK against its cells, inputs and clips; exit code 1 if anything differs."""
-    from wan_notebook.audit import verify as check
-
-    report = check(notebook)
-    click.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False) if as_json else str(report))
-    if not report.ok:
-        sys.exit(1)
 
 
 @cli.command()
@@ -249,6 +216,10 @@ def attach(task_id: str, **said: Any) -> None:
     from wan_notebook.taskcommands import attach as follow
 
     sys.exit(follow(task_id, **said))
+
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:

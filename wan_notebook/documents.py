@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
 
-__all__ = ["Document", "inside"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Document", "genuine", "inside"]
 
 MAX_PATH = 1000  # characters
 MAX_BYTES = 512 * 1024 * 1024
@@ -123,6 +127,34 @@ def inside(folder: Path, named: object) -> Path | None:
         return path if path.is_relative_to(root) and path.is_file() else None
     except (OSError, ValueError):
         return None
+
+
+def genuine(folder: Path, item: Mapping[str, Any]) -> tuple[Path | None, str]:
+    """The file of the notebook's folder that a record names, if it is the very one.
+
+    Parameters
+    ----------
+    folder : Path
+    item : mapping
+        With ``path``, ``sha256`` and ``bytes``: an input or a clip of a record.
+
+    Returns
+    -------
+    path, problem : Path or None, str
+        One of them is empty.
+    """
+    path = inside(folder, item["path"])
+    if path is None:
+        return None, "there is no such file in the notebook's folder"
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        return None, f"it cannot be read ({error.strerror})"
+    if item["bytes"] not in (None, size):
+        return None, f"it has {size} bytes, not {item['bytes']}"
+    return (path, "") if found == item["sha256"] else (None, "its content was changed")
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:

@@ -6,14 +6,13 @@ is linked to it; elsewhere it keeps its poster only.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from wan_notebook.documents import Document, inside
+from wan_notebook.documents import Document, genuine
 from wan_notebook.provenance import MIME, is_record
 
 if TYPE_CHECKING:
@@ -100,12 +99,5 @@ def _clip_link(record: object, folder: Path) -> str:
     if not isinstance(record, dict) or not is_record(record) or not isinstance(record.get("clip"), dict):
         return ""
     clip = record["clip"]
-    path = inside(folder, clip.get("path"))
-    if path is None:
-        return ""
-    try:
-        with path.open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == clip.get("sha256")
-    except OSError:
-        return ""
-    return quote(str(clip["path"])) if same else ""
+    path, _ = genuine(folder, {name: clip.get(name) for name in ("path", "sha256", "bytes")})
+    return quote(str(clip["path"])) if path else ""

@@ -10,29 +10,30 @@ import logging
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wan_notebook import cells, rendering
+from wan_notebook import cells, rendering, replays
 from wan_notebook.catalog import catalog
-from wan_notebook.config import Settings
+from wan_notebook.config import OUTPUTS, Settings
 from wan_notebook.errors import JobTimeoutError
 from wan_notebook.options import SHORT
 from wan_notebook.rehearsal import rehearse
 from wan_notebook.request import I2VRequest, UnknownModelWarning, parameters
+from wan_notebook.restoration import film_of
 from wan_notebook.session import session
 from wan_notebook.tasks import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from wan_notebook.errors import WanError
     from wan_notebook.job import Job
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["as_text", "generate", "left", "options", "progress"]
+__all__ = ["as_text", "generate", "left", "options", "progress", "replay"]
 
 LOOK_SECONDS, ANSWER_SECONDS = 0.1, 15.0
 GET_IT = "Run the same command again{how} within {hours} h: it finds this task, follows it and saves its clip, 0 spent."
@@ -60,6 +61,7 @@ def generate(
     yes: bool,
     force: bool,
     max_cost: str | None,
+    private: bool,
     dry_run: bool,
     as_json: bool,
     **fields: Any,
@@ -77,7 +79,7 @@ def generate(
     for remark in remarks:
         click.echo(f"{remark.message}", err=True)
     if dry_run:
-        dry = rehearse(request, name=name, region=region, output_dir=output_dir, max_cost=max_cost)
+        dry = rehearse(request, name=name, region=region, output_dir=output_dir, max_cost=max_cost, private=private)
         click.echo(as_text(dry.as_dict()) if as_json else str(dry))
         return 1 if dry.problems else 0
     settings = Settings.resolve(region=region)
@@ -89,14 +91,59 @@ def generate(
         yes=yes,
         force=force,
         max_cost=max_cost,
+        private=private,
         watch=[progress()],
     )
+    _finish(job, force=force, as_json=as_json)
+    return 0
+
+
+def replay(
+    source: Path,
+    *,
+    cell: str | None,
+    run: str | None,
+    region: str | None,
+    output_dir: Path | None,
+    yes: bool,
+    force: bool,
+    max_cost: str | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Repeat a run of a notebook from its record, and print the new clip's path.
+
+    Raises
+    ------
+    WanError
+        Why there is no clip.
+    """
+    record, folder = replays.find(source, cell=cell, run=run)
+    job = replays.begin(
+        record,
+        folder,
+        settings=Settings.resolve(region=region),
+        given=given,
+        output_dir=output_dir or (folder / OUTPUTS if source.suffix == ".ipynb" else folder),
+        yes=yes,
+        force=force,
+        max_cost=max_cost,
+        say=lambda text: click.echo(text, err=True),
+        watch=[progress()],
+    )
+    _finish(job, force=force, as_json=as_json)
+    film, _ = film_of(record, folder, Path.cwd())
+    if film is not None:
+        click.echo(rendering.bundle(job.update, beside=film)["text/plain"], err=True)
+
+
+def _finish(job: Job, *, force: bool, as_json: bool) -> None:
+    """Wait for the clip, and print its path or JSON."""
     try:
         result = job.result()
     except KeyboardInterrupt:
         raise left(job, force=force) from None
     click.echo(as_text({"path": str(result.path), "record": result.record}) if as_json else str(result.path))
-    return 0
 
 
 def progress() -> Callable[[JobUpdate], None]:

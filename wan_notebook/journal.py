@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook import sharing
 from wan_notebook.identity import reuse_key
+from wan_notebook.privacy import hushed
 from wan_notebook.provenance import canonical_json
 from wan_notebook.runs import OPEN, Run
 from wan_notebook.tasks import JobState, Task
@@ -54,6 +55,7 @@ class Journal:
 
     Attributes
     ----------
+    terms : Terms
     turn : Turn
         The run's place among the requests of its execution; given when it is started.
     """
@@ -70,7 +72,7 @@ class Journal:
         simulated: bool | None,
     ) -> None:
         self.ledger, self.simulated = ledger, simulated
-        self._run, self._terms, self._record = run, terms, record
+        self._run, self.terms, self._record = run, terms, record
         self._written, self._paid_here = False, True
         self._rev = -1
         self._said: dict[str, Any] = {}
@@ -82,6 +84,13 @@ class Journal:
         """What the person should know about the ledger; empty while all is well."""
         return f"{self.ledger.trouble}: {LOST_WITHOUT}" if self.ledger.trouble else ""
 
+    @property
+    def _usable(self) -> tuple[str, ...]:
+        """The states of a run of the same request that is taken instead of a new payment."""
+        if self.terms.force:
+            return ()
+        return OPEN if self.terms.anew else (*OPEN, JobState.DOWNLOADED.value)
+
     def precheck(self, cost: Cost) -> None:
         """Refuse at once what may not be paid, unless it may turn out to be paid for already.
 
@@ -89,9 +98,9 @@ class Journal:
         ------
         BudgetError
         """
-        usable = (*OPEN, JobState.DOWNLOADED.value)
+        usable = self._usable
         where = f"asked_key = ? AND from_run IS NULL AND state IN ({', '.join('?' * len(usable))})"
-        if self._terms.force or not self.ledger.runs(where, (self._run.asked_key, *usable), limit=1):
+        if not usable or not self.ledger.runs(where, (self._run.asked_key, *usable), limit=1):
             self._check(cost)
 
     async def identify(self, media: Mapping[str, SentMedia]) -> None:
@@ -102,11 +111,8 @@ class Journal:
 
     def twin(self) -> Run | None:
         """A run of the same request that could be used instead, if it were of the same kind, real or simulated."""
-        if self._terms.force:
-            return None
-        usable = (*OPEN, JobState.DOWNLOADED.value)
         found = self.ledger.runs("reuse_key = ? AND from_run IS NULL", (self._run.reuse_key,))
-        return next((run for run in found if run.state in usable), None)
+        return next((run for run in found if run.state in self._usable), None)
 
     def claim(self, update: JobUpdate) -> Run | None:
         """Write the intent to pay, or name the run to use instead.
@@ -211,31 +217,30 @@ class Journal:
             self._safely(lambda: self.ledger.update(run_id, **theirs))
 
     def _choose(self, same: Sequence[Run], simulated: bool | None) -> Run | None:
-        if self._terms.force:
-            return None
-        usable = (*OPEN, JobState.DOWNLOADED.value)
         for run in same:
             under_way = run.simulated is None and self.ledger.driven(run)
-            if run.state in usable and run.run_id not in self._passed and (under_way or run.simulated is simulated):
+            mine = run.state in self._usable and run.run_id not in self._passed
+            if mine and (under_way or run.simulated is simulated):
                 return run
         return None
 
     def _check(self, cost: Cost) -> None:
-        if not self._terms.limited:
+        if not self.terms.limited:
             return
         kind = self.simulated
         if kind is None:  # an address of this machine: what it was the last time
             known = self.ledger.runs("endpoint = ? AND simulated IS NOT NULL", (self._run.endpoint,), limit=1)
             kind = bool(known and known[0].simulated)
         same, pair = "COALESCE(simulated, ?) = ?", (kind, kind)
-        self._terms.check(
+        self.terms.check(
             cost,
             in_session=lambda: sharing.spent(self.ledger, f"payer = ? AND {same}", (self.ledger.owner, *pair)),
             in_project=lambda: sharing.spent(self.ledger, f"folder = ? AND {same}", (self._run.folder, *pair)),
         )
 
     def _columns(self, update: JobUpdate) -> dict[str, Any]:
-        task, clip, record = update.task, update.clip, self._record(update)
+        update, record = hushed(update), self._record(update)
+        task, clip = update.task, update.clip
         columns: dict[str, Any] = {
             "state": update.state.value,
             "rev": update.rev,

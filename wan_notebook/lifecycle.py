@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, TypeVar
 from wan_notebook import polling
 from wan_notebook.clips import check_folder, keep_input
 from wan_notebook.companion import accompany
-from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError, WanError
+from wan_notebook.errors import (
+    AmbiguousSubmitError,
+    InvalidRequestError,
+    Problem,
+    ServiceError,
+    TransportError,
+    WanError,
+)
+from wan_notebook.privacy import sealed_body
+from wan_notebook.provenance import digest
 from wan_notebook.provision import MOST_PINNED, needs_fetching, pinned, provide
 from wan_notebook.pursuit import Pursuit, may_mend_itself
 from wan_notebook.reconcile import NotAcceptedError, find_lost
@@ -39,6 +48,8 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS, LONGEST_SECONDS = 1800.0, 30.0  # of waiting between tries in all, and between two, unasked
 MAX_WAIT_SECONDS = 600.0
+NOT_THE_SAME = "what would be sent is not what the record says was sent"
+UNSENT = "Give the inputs of that run. Nothing was sent and nothing is billed"
 NOT_YET = "nothing is sent yet and nothing is billed"
 NOTED_SECONDS = 2.0
 IN_LINE = "waiting for a free place: the service limits how many are submitted at once; nothing is billed yet"
@@ -64,6 +75,7 @@ class Life(Pursuit):
         try:
             await asyncio.to_thread(check_folder, self.outputs)
             media = await self._prepare(self.picture().request)
+            self._hold_to_record(media)
             await self.journal.identify(media)
         finally:
             self.journal.turn.pass_on()
@@ -109,6 +121,13 @@ class Life(Pursuit):
         notes = dict.fromkeys((*self.picture().notes, *(note for item in media.values() for note in item.notes)))
         self.tell(media=tuple(media.values()), kept=kept, notes=tuple(notes))
         return media
+
+    def _hold_to_record(self, media: Mapping[str, SentMedia]) -> None:
+        """Refuse a replay that would not send what was recorded."""
+        update, expected = self.picture(), self.journal.terms.body
+        sent = encode(update.request, seed=update.seed, media=media)[1]
+        if expected is not None and digest(sealed_body(sent) if update.private else sent) != expected:
+            raise InvalidRequestError([Problem("request", "", NOT_THE_SAME, fix=UNSENT)])
 
     async def _earlier(self) -> Run | None:
         """The run to use instead of paying; None once the intent to pay is written."""

@@ -1,4 +1,4 @@
-"""The door: ``%%wan_i2v`` and ``%wan_form``. Loading it imports nothing beyond IPython; the rest comes on first use."""
+"""The door: ``%%wan_i2v``. Loading it imports nothing beyond IPython; the rest comes on first use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from IPython.core.magic import no_var_expand
 from traitlets import Any as Anything
 from traitlets import Bool, Unicode
 from traitlets.config import Configurable
+
+from wan_notebook.linemagics import LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ class WanMagics(Configurable):
     workspace = Unicode("", help="Workspace id.").tag(config=True)
     output_dir = Unicode("", help="Folder for the clips, relative to the notebook.").tag(config=True)
     embed = Bool(default_value=False, help="Put clips up to 5 MB into the notebook.").tag(config=True)
+    private = Bool(default_value=False, help="Keep prompts out of cards, records, ledger and log.").tag(config=True)
     budget = Anything("", help="The most this kernel may spend: 5, or '5 USD'.").tag(config=True)
     project_budget = Anything("", help="The most this notebook's folder may spend, over all time.").tag(config=True)
 
@@ -94,6 +97,7 @@ class VideoMagic:
             yes=said.yes,
             force=said.force,
             max_cost=said.max_cost,
+            private=said.private,
         )
         if said.name:
             self.shell.user_ns[said.name] = job
@@ -115,131 +119,12 @@ class VideoMagic:
             region=said.region,
             output_dir=said.output_dir,
             max_cost=said.max_cost,
+            private=said.private,
             notes=notes,
         )
         if said.name and not taken:
             self.shell.user_ns[said.name] = dry
         display(dry)
-
-
-def wan_form(line: str = "") -> None:  # noqa: ARG001  IPython passes the line
-    """``%wan_form``: a form with the same fields; *Generate* starts a job whose card appears below it."""
-    from IPython.display import display
-
-    from wan_notebook.forms import form
-
-    display(form())
-
-
-def wan_errors(line: str = "") -> None:
-    """``%wan_errors [CODE]``: what an error code (or message) of the service means, and what to do about it."""
-    from wan_notebook.explanations import listing
-
-    sys.stdout.write(f"{listing(line)}\n")
-
-
-def wan_doctor(line: str = "") -> None:
-    """``%wan_doctor [--region REGION]``: why does it not work here? Looks at everything a submit needs, at no cost."""
-    from IPython.display import display
-
-    from wan_notebook import arguments, frontend
-    from wan_notebook.doctor import examine
-    from wan_notebook.options import Parser, add, read
-
-    parser = Parser("%wan_doctor")
-    add(parser, "region", flag=False, text="the region to look at; otherwise the one that is set")
-    report = examine(
-        **read(parser, line, str),
-        preferences=frontend.preferences(),
-        outputs=arguments.outputs(None),
-        front_end=frontend.front_end(),
-        plugin_answered=frontend.plugin_present(),
-    )
-    display(report)
-
-
-@no_var_expand
-def wan_login(line: str = "") -> None:
-    """``%wan_login [--forget]``: type in the API key, unseen; it stays in this kernel's memory only."""
-    from wan_notebook.login import login
-
-    sys.stdout.write(f"{login(line)}\n")
-
-
-def wan_jobs(line: str = "") -> None:
-    """``%wan_jobs [--all] [--limit N]``: the runs of this user that are not finished, in whichever notebook."""
-    _show_books("jobs", line)
-
-
-def wan_resume(line: str = "") -> None:
-    """``%wan_resume [ID|all]``: follow what is left of this notebook, of one run or task, or of everything."""
-    from wan_notebook.resumption import resume
-
-    sys.stdout.write(f"{resume(line)}\n")
-
-
-def wan_costs(line: str = "") -> None:
-    """``%wan_costs [--by day|model|notebook] [--since DATE]``: what was spent; simulated runs apart."""
-    _show_books("spent", line)
-
-
-def wan_cache(line: str = "") -> None:
-    """``%wan_cache [--prune DAYS] [--gone]``: the saved clips that are shown again; forgets runs, deletes no clip."""
-    _show_books("cached", line)
-
-
-def _show_books(what: str, line: str) -> None:
-    from IPython.display import display
-
-    from wan_notebook import bookkeeping
-    from wan_notebook.session import session
-
-    found = getattr(bookkeeping, what)(session().ledger, line)
-    sys.stdout.write(f"{found}\n") if isinstance(found, str) else display(found)
-
-
-@no_var_expand
-def wan_tasks(line: str = "") -> None:
-    """``%wan_tasks [--status S] [--model M] [--hours N] [--limit N] [--region R]``: the account's tasks, as a table."""
-    _about_tasks("listed", line)
-
-
-@no_var_expand
-def wan_cancel(line: str = "") -> None:
-    """``%wan_cancel TASK_ID|VARIABLE [--region R]``: cancel a PENDING task; a RUNNING one cannot be stopped."""
-    _about_tasks("canceled", line)
-
-
-@no_var_expand
-def wan_attach(line: str = "") -> None:
-    """``%wan_attach TASK_ID [NAME] [--region R] [--output-dir D] [--embed] [--wait]``: follow a task made elsewhere."""
-    _about_tasks("attached", line)
-
-
-def _about_tasks(what: str, line: str) -> None:
-    from IPython import get_ipython
-    from IPython.display import display
-
-    from wan_notebook import taskmagics
-
-    found = getattr(taskmagics, what)(line, get_ipython())
-    if found is not None:
-        display(found)
-
-
-LINES = (
-    wan_form,
-    wan_login,
-    wan_errors,
-    wan_doctor,
-    wan_jobs,
-    wan_resume,
-    wan_costs,
-    wan_cache,
-    wan_tasks,
-    wan_cancel,
-    wan_attach,
-)
 
 
 def _body_for_empty_cells(lines: list[str]) -> list[str]:

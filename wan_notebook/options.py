@@ -36,7 +36,7 @@ class Line:
         The request's fields as written.
     region, output_dir : str or None
     wait, embed : bool or None
-    yes, force, dry_run : bool
+    yes, force, dry_run, private : bool
     max_cost : str or None
     """
 
@@ -49,6 +49,7 @@ class Line:
     yes: bool = False
     force: bool = False
     dry_run: bool = False
+    private: bool = False
     max_cost: str | None = None
 
 
@@ -103,6 +104,7 @@ def _parser() -> Parser:
     add(group, "yes", flag=True, text="submit even where the price is unknown", short="-y")
     add(group, "force", flag=True, text="make and pay for a new clip even where this very request was paid for already")
     add(group, "max_cost", flag=False, text="the most this clip may cost: 0.5, or '0.5 USD'")
+    add(group, "private", flag=True, text="keep the prompts out of card, record, ledger and log; their digests stay")
     add(group, "dry_run", flag=True, text="send nothing: show the request, its curl and SDK, the price", short="-n")
     return parser
 
@@ -139,8 +141,8 @@ def parse(line: str, evaluate: Callable[[str], Any]) -> Line:
     """
     said = read(_parser(), line, evaluate)
     ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed", "max_cost")}
-    yes, force, dry_run = (bool(said.pop(name, False)) for name in ("yes", "force", "dry_run"))
-    return Line(yes=yes, force=force, dry_run=dry_run, fields=said, **ours)
+    ours |= {name: bool(said.pop(name, False)) for name in ("yes", "force", "dry_run", "private")}
+    return Line(fields=said, **ours)
 
 
 def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from wan_notebook.markup import MUTED, fact, row, tag
 from wan_notebook.media import SentMedia
 from wan_notebook.phrases import clean, file_size, harmless, price
 from wan_notebook.player import NOT_REAL
+from wan_notebook.privacy import HIDDEN, TEXTS
 from wan_notebook.provenance import cost_facts
 from wan_notebook.wire import data_uri_length
 
@@ -36,6 +37,7 @@ __all__ = ["HEAD", "DryRun"]
 
 HEAD = 24  # bytes of a medium that are shown: enough to see what kind of file it is
 NOTHING = "nothing was sent, nothing is billed"
+PROMPT_CUT = "what is private is left out here, because outputs are saved and shared: print(…) shows it"
 QUERY_CUT = "the query of an address is left out here, because outputs are saved and shared: print(…) shows it"
 
 
@@ -62,6 +64,8 @@ class DryRun:
     problems : tuple of Problem
         Why a submit would be refused in this region; empty for a request that can be sent.
     name : str or None
+    private : bool
+        What a notebook keeps of it leaves out the prompts, too.
     """
 
     request: I2VRequest
@@ -75,6 +79,7 @@ class DryRun:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     name: str | None = None
+    private: bool = False
 
     method = "POST"
 
@@ -180,9 +185,12 @@ def _shortened(item: SentMedia) -> str:
 def _without_queries(dry: DryRun) -> DryRun:
     """The same, as it may be saved."""
 
+    def text(part: Any) -> Any:
+        return HIDDEN if dry.private else part
+
     def cut(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: part if name in ("prompt", "negative_prompt") else cut(part) for name, part in value.items()}
+            return {name: text(part) if name in TEXTS else cut(part) for name, part in value.items()}
         if isinstance(value, list):
             return [cut(part) for part in value]
         if isinstance(value, str) and is_address(value) and public_url(value) != value:
@@ -192,7 +200,7 @@ def _without_queries(dry: DryRun) -> DryRun:
     body = cut(dry.call.body)
     if body == dry.call.body:
         return dry
-    return replace(dry, call=replace(dry.call, body=body), notes=(*dry.notes, QUERY_CUT))
+    return replace(dry, call=replace(dry.call, body=body), notes=(*dry.notes, PROMPT_CUT if dry.private else QUERY_CUT))
 
 
 def _json(dry: DryRun) -> str:

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.addresses import recorded_url
+from wan_notebook.privacy import TEXTS, hushed, sealed
 from wan_notebook.request import parameters
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
     -------
     dict
         JSON, at most 8 KB; where long texts had to be shortened for that, ``shortened`` names them and
-        ``request.sent_sha256`` is still the digest of the whole.
+        ``request.sent_sha256`` is still the digest of the whole. Of a private run it holds digests in place of texts.
     """
+    update = hushed(update)
     task, request = update.task, update.request
     record: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
@@ -100,6 +102,7 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "name": _short(update.name),
         "state": update.state.value,
         "simulated": update.simulated,
+        "private": update.private,
         "region": update.region,
         "endpoint": update.endpoint or None,
         "model": request.model,
@@ -127,6 +130,7 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "usage": {k: v for k, v in asdict(task.usage).items() if v is not None} if task and task.usage else None,
         "cost": cost_facts(update.cost),
         "from_run": update.from_run,
+        "replay_of": update.replay_of,
         "clip": _clip(update),
         "error": update.error,
         "hint": update.hint,
@@ -149,8 +153,10 @@ def _asked(update: JobUpdate) -> dict[str, Any]:
             value = {"kind": facts.kind, "name": _short(facts.name)}
             if facts.kind == "url":
                 value["url"] = recorded_url(facts.source)
-        elif info.name in ("prompt", "negative_prompt") and update.sent is not None:
+        elif info.name in TEXTS and update.sent is not None:
             continue
+        elif info.name in TEXTS and update.private and value:
+            value = sealed(value)
         asked[info.name] = value
     return asked
 

@@ -107,6 +107,7 @@ class Record(Part):
     name: str | None
     state: str = Field(description="our word for the job")
     simulated: bool
+    private: bool = Field(description="texts stand as {sha256}, and what the service says of them is left out")
     region: str
     endpoint: str | None
     model: str | None = Field(description="null where it is not known, of a task made elsewhere")
@@ -128,6 +129,7 @@ class Record(Part):
     usage: Usage | None
     cost: Cost | None
     from_run: str | None = Field(description="the earlier run whose clip this is; nothing was spent then")
+    replay_of: RunId | None = Field(description="the run whose request this one repeats")
     clip: Clip | None
     error: str | None
     hint: str | None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook import arguments, phrases, pricing
+from wan_notebook import arguments, frontend, phrases, pricing
 from wan_notebook.addresses import without_workspace
 from wan_notebook.asked import Asked
 from wan_notebook.catalog import catalog
@@ -66,6 +66,7 @@ def dry_run(
     yes: bool = False,
     force: bool = False,
     max_cost: float | str | None = None,
+    private: bool = False,
     **parameters: Any,
 ) -> DryRun:
     """Look at a request without sending it: the exact body, curl and SDK call, size of the clip, price.
@@ -74,7 +75,7 @@ def dry_run(
 
     Parameters
     ----------
-    request, name, region, base_url, workspace, output_dir, max_cost, **parameters
+    request, name, region, base_url, workspace, output_dir, max_cost, private, **parameters
         As :func:`wan_notebook.submit`. Nothing is written, except that a picture which is in no file as it would be
         sent (an array, a photograph that is turned upright, ...) is kept in ``output_dir/inputs``, so that the commands
         find it.
@@ -111,6 +112,7 @@ def dry_run(
         yes=yes,
         force=force,
         max_cost=max_cost,
+        private=private,
     )
     return rehearse(
         arguments.requested(request, parameters),
@@ -120,6 +122,7 @@ def dry_run(
         workspace=workspace,
         output_dir=output_dir,
         max_cost=max_cost,
+        private=private,
     )
 
 
@@ -132,6 +135,7 @@ def rehearse(
     workspace: str | None = None,
     output_dir: str | Path | None = None,
     max_cost: float | str | None = None,
+    private: bool = False,
     notes: Sequence[str] = (),
 ) -> DryRun:
     """What the magic, the form, the command line and :func:`dry_run` have in common.
@@ -197,6 +201,7 @@ def rehearse(
         notes=tuple(dict.fromkeys(said)),
         problems=tuple(problems),
         name=name,
+        private=private or bool(frontend.preferences().get("private")),
     )
 
 

@@ -18,6 +18,7 @@ from wan_notebook.catalog import catalog
 from wan_notebook.markup import MUTED, code, fact, row, tag
 from wan_notebook.phrases import clean, clock, moment, price, shortened
 from wan_notebook.player import NOT_REAL, Film, figure, text_line
+from wan_notebook.privacy import hushed
 from wan_notebook.tasks import JobState, TaskStatus
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ REPEATABLE = (
     "a reproducible request, not a bit-identical clip."
 )
 
+THEN, NOW = "Then", "Now: the same request, which does not promise the identical video"
+KEPT_OUT = "The prompt is private: kept out of this card, the record, the ledger and the log, which hold its digest."
+
 # state: (headline, colour of the edge, what to say where nothing more is known)
 ENDS = {
     JobState.DOWNLOADED: ("Done", markup.GREEN, "The clip is saved."),
@@ -52,7 +56,9 @@ ENDS = {
 }
 
 
-def bundle(update: JobUpdate, *, embed_limit: int = 0, remarks: Sequence[str] = ()) -> dict[str, Any]:
+def bundle(
+    update: JobUpdate, *, embed_limit: int = 0, remarks: Sequence[str] = (), beside: Film | None = None
+) -> dict[str, Any]:
     """What a front end shows of a job at this moment.
 
     Parameters
@@ -62,6 +68,8 @@ def bundle(update: JobUpdate, *, embed_limit: int = 0, remarks: Sequence[str] = 
         Largest file, in bytes, that is put into the HTML instead of being linked; never more than 20 MB. 0 links.
     remarks : sequence of str
         Plain sentences shown with the notes (half price without sound, no AAC in this editor, ...).
+    beside : Film, optional
+        An earlier clip of the same request, shown side by side with a finished one.
 
     Returns
     -------
@@ -69,10 +77,12 @@ def bundle(update: JobUpdate, *, embed_limit: int = 0, remarks: Sequence[str] = 
         MIME type to content: ``text/html``, ``text/plain`` (one line) and, once there is a clip with a poster,
         ``image/jpeg`` (base64), which PDF and viewers without video show.
     """
+    update = hushed(update)
     notes = markup.bullets(shortened(clean(note), MESSAGE) for note in dict.fromkeys((*update.notes, *remarks)))
     if update.clip is not None and update.state is JobState.DOWNLOADED:
         film = Film(update.clip, update.cost, update.task, update.name, update.folder, update.simulated)
-        return _finished(film, embed_limit, (_times(update), notes, _prompts(update), _parameters(update)))
+        below = (_times(update), notes, _prompts(update), _parameters(update))
+        return _finished(film, embed_limit, below, beside)
     page = _ended(update, notes) if update.state.ended else _working(update, notes)
     return {"text/html": str(page), "text/plain": _state_line(update)}
 
@@ -97,9 +107,17 @@ def video_bundle(result: VideoResult, folder: Path | None = None, embed_limit: i
     return _finished(Film(result.clip, result.cost, result.task, name, folder, simulated), embed_limit)
 
 
-def _finished(film: Film, embed_limit: int, below: Sequence[Html | None] = ()) -> dict[str, Any]:
-    page = figure(film, embed_limit=embed_limit, below=below)
-    data: dict[str, Any] = {"text/html": str(page), "text/plain": text_line(film)}
+def _finished(
+    film: Film, embed_limit: int, below: Sequence[Html | None] = (), beside: Film | None = None
+) -> dict[str, Any]:
+    page, line = figure(film, embed_limit=embed_limit, below=below), text_line(film)
+    if beside is not None:  # two figures in one output
+        both = ((THEN, figure(beside, embed_limit=embed_limit)), (NOW, page))
+        look = "flex:1 1 300px;min-width:0;margin:0 14px 8px 0"
+        halves = (tag("div", tag("div", title, style=MUTED), one, style=look) for title, one in both)
+        page = tag("div", *halves, style="display:flex;flex-wrap:wrap")
+        line = f"then: {text_line(beside)}\nnow: {line}"
+    data: dict[str, Any] = {"text/html": str(page), "text/plain": line}
     if film.clip.poster:
         data["image/jpeg"] = base64.b64encode(film.clip.poster).decode()
     return data
@@ -218,6 +236,8 @@ def _times(update: JobUpdate) -> Html | None:
 
 def _prompts(update: JobUpdate) -> Html | None:
     """What was asked and what the service made of it: one short prompt stands open, anything more is folded."""
+    if update.private:
+        return tag("div", KEPT_OUT, style=f"margin-top:8px;{MUTED}")
     asked, rewritten = update.request.prompt or "", (update.task and update.task.actual_prompt) or ""
     passages = {
         "Prompt": asked,

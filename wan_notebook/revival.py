@@ -72,6 +72,8 @@ def revived(run: Run, *, now: float, handle: str = "", again: bool = False) -> J
         cell_id=run.cell_id,
         folder=folder,
         from_run=run.from_run,
+        private=bool(record.get("private")),
+        replay_of=record.get("replay_of"),
     )
 
 

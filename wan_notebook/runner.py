@@ -25,6 +25,7 @@ from wan_notebook.errors import (
     WanError,
 )
 from wan_notebook.lifecycle import Life
+from wan_notebook.privacy import hush
 from wan_notebook.tasks import JobState, VideoResult
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class Runner:
             error.hint = fate(error.task_id, JobState.DOWNLOADING)
         what = "; ".join(map(str, error.problems)) if isinstance(error, InvalidRequestError) else error.message
         self._advance(job, state=state, error=what, hint=error.hint, ended=True)
-        job.finish(error)
+        job.finish(hush(error, job.update))
 
     def _end_early(self, job: Job, *, leaving: bool) -> None:
         error: WanError

@@ -158,12 +158,13 @@ class Session:
             Under which a new task may be paid.
         notebook : Path, optional
             The notebook's file.
-        cell_id : str, optional
         notes : sequence of str
         watch : callable
             Gives the observers of the new job.
         show : callable
             How the job shows itself when it is a cell's value.
+        **known
+            More fields of its JobUpdate: ``cell_id``, ``source_sha256``, ``private``, ``replay_of``.
         """
         region, _ = self.switchboard.place(settings)
         return self._start(request, settings, pricing.estimate(request, region), seed=seed, task=task, **how)
@@ -183,11 +184,10 @@ class Session:
         name: str | None = None,
         variable: str | None = None,
         notebook: Path | None = None,
-        cell_id: str | None = None,
-        source_sha256: str | None = None,
         notes: Sequence[str] = (),
         watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
         show: Callable[[JobUpdate], dict[str, Any]] = rendering.bundle,
+        **known: Any,
     ) -> Job:
         now = time.time()
         region, base_url = self.switchboard.place(settings)
@@ -208,9 +208,8 @@ class Session:
             now=now,
             notes=(*request.notes, *notes),
             cost=cost,
-            cell_id=cell_id,
-            source_sha256=source_sha256,
             folder=folder,
+            **known,
         )
         stem = stem_for(name, update.created_at)
         journal = Journal(
@@ -260,10 +259,9 @@ class Session:
         """The provenance record of an update."""
         return build_record(update, versions=_versions(self.front_end))
 
-    def bundle(self, update: JobUpdate, *, embed_limit: int = 0, remarks: Sequence[str] = ()) -> dict[str, Any]:
-        """What a cell's output holds: the card or the video, and the record."""
-        shown = rendering.bundle(update, embed_limit=embed_limit, remarks=remarks)
-        return {**shown, MIME: self.record(update)}
+    def bundle(self, update: JobUpdate, **how: Any) -> dict[str, Any]:
+        """What a cell's output holds: the card or the video, ``how`` as for rendering, and the record."""
+        return {**rendering.bundle(update, **how), MIME: self.record(update)}
 
     def _keep_beside(self, update: JobUpdate) -> None:
         """The record beside a clip that was just saved; a full disk costs the side file, never the clip."""

@@ -70,11 +70,17 @@ class Terms:
     ----------
     force : bool
         Pay for a new clip even where the same request has been paid for.
+    anew : bool
+        Make a new clip even where one was saved; a job of the same request that is still under way is followed.
+    body : str or None
+        SHA-256 of the body as it must be recorded (a replay's); no other is sent.
     max_cost, session, project : Money or None
         The most this run, all runs of this process, all runs of this notebook folder may cost.
     """
 
     force: bool = False
+    anew: bool = False
+    body: str | None = None
     max_cost: Money | None = None
     session: Money | None = None
     project: Money | None = None

@@ -271,6 +271,8 @@ class JobUpdate:
     source_sha256: str | None = None  # of the cell that started it
     folder: Path | None = None  # the notebook's folder; links are relative to it
     from_run: str | None = None  # the run that was paid for, where this one shows its clip
+    private: bool = False  # its texts are neither shown nor written; windows show privacy.hushed(update)
+    replay_of: str | None = None  # the run whose request this one repeats
 
     def stamp(self) -> str:
         """``now`` as ISO-8601 in UTC."""

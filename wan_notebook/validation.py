@@ -135,7 +135,7 @@ def _length(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
             over = len(said) - most
             yield Problem(
                 name,
-                shown(said),
+                "",
                 f"it has {len(said)} characters; the service would silently cut the last {over} and bill the clip",
                 allowed(name, spec),
                 f"Shorten it by {over}",

@@ -1,0 +1,110 @@
+"""What a paper says of a notebook's runs: only what the records hold, and simulated runs plainly as such."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from saved import notebook, sealed
+
+import wan_notebook as wan
+from wan_notebook.simulator import Simulator
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "wan-notebook"
+PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("paper")
+    with Simulator(speed=500, render="shape") as sim:
+        given = {"base_url": sim.base_url, "api_key": "sk-paper-test-0000000000000", "output_dir": folder}
+        return wan.generate(prompt="The cat, blinks.", image=PHOTO, duration=2, audio=False, seed=7, **given).record
+
+
+def other(record, run_id, **changes):
+    return sealed({**record, "run_id": run_id, **changes})
+
+
+def real(record, run_id, **changes):
+    return other(record, run_id, simulated=False, **changes)
+
+
+def test_simulated_runs_are_said_to_be_simulated(record, tmp_path):
+    text = wan.methods(notebook(tmp_path, ("a", [record]))).text
+    assert text.startswith("No clip was made by a model of the real service: a simulator of it was used")
+    assert (
+        "1 clip was made by a simulator of wan2.6-i2v-flash, not by the model (720P, 2 s, without sound; seed 7)"
+        in text
+    )
+    assert "USD" not in text
+    assert "not a bit-identical clip" in text
+
+
+def test_real_runs_are_counted_dated_and_priced_by_model(record, tmp_path):
+    dearer = {**record["cost"], "amount": "0.5", "seconds": 5}
+    path = notebook(
+        tmp_path,
+        ("a", [real(record, "a"), real(record, "b", cost=dearer, model="wan2.6-i2v")]),
+        ("b", [real(record, "c", state="failed", clip=None), real(record, "d", from_run="a")]),
+        ("c", [record]),
+    )
+    text = wan.methods(path).text
+    day = record["submitted_at"][:10]
+    assert text.startswith(
+        "Clips were made from still images with Wan image-to-video (Alibaba Cloud Model Studio), through"
+    )
+    assert (
+        f"1 clip was made with wan2.6-i2v-flash (720P, 2 s, without sound; seed 7) on {day} in the region singapore."
+        in text
+    )
+    assert "1 clip was made with wan2.6-i2v (" in text
+    assert "1 request of wan2.6-i2v-flash gave no clip (failed: 1)." in text
+    assert "by a simulator of wan2.6-i2v-flash" in text
+    amount = float(record["cost"]["amount"]) + 0.5
+    assert f"They cost about {amount:g} USD by the price table of {record['cost']['table_date']}." in text
+
+
+def test_the_table_has_every_run_and_cells_that_no_spreadsheet_executes(record, tmp_path):
+    path = notebook(tmp_path, ("a", [other(record, "a", name='=HYPERLINK("x")'), other(record, "b", from_run="a")]))
+    rows = list(csv.DictReader(io.StringIO(wan.methods(path).csv)))
+    assert [row["run_id"] for row in rows] == ["a", "b"]
+    assert rows[0]["name"] == '\'=HYPERLINK("x")'
+    assert (rows[0]["seed"], rows[0]["duration"], rows[0]["audio"], rows[0]["simulated"]) == ("7", "2", "false", "true")
+    assert rows[0]["prompt"] == "The cat, blinks."
+    assert rows[0]["clip_sha256"] == record["clip"]["sha256"]
+    assert rows[1]["from_run"] == "a"
+
+
+def test_records_that_were_edited_are_left_out_and_named(record, tmp_path):
+    edited = {**record, "run_id": "run-b", "model": "another"}
+    path = notebook(tmp_path, ("a", [record]), ("b", []))
+    import json
+
+    held = json.loads(path.read_text())
+    held["cells"][1]["metadata"]["wan_notebook"]["runs"].append(edited)
+    path.write_text(json.dumps(held))
+    told = wan.methods(path)
+    assert told.left_out == ("cell 2, run-b: the record was edited",)
+    assert "another" not in told.csv
+    assert "Left out" in str(told)
+
+
+def test_the_command_line_prints_each_form(record, tmp_path):
+    path = notebook(tmp_path, ("a", [record]))
+
+    def printed(form):
+        return subprocess.run(
+            [SCRIPT, "methods", path, "--format", form], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+
+    told = wan.methods(path)
+    assert printed("text") == f"{told.text}\n"
+    assert printed("bibtex") == told.bibtex
+    assert printed("csv") == told.csv
+    assert told.bibtex.startswith("@software{wan_notebook,")
+    assert wan.__version__ in told.bibtex
