@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import sys
@@ -185,11 +186,54 @@ def test_a_sound_that_would_be_uploaded_is_said_and_not_sent(in_folder: Path, re
 
 def test_a_large_picture_is_uploaded_where_the_region_can_and_base64_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "large.bmp"
-    Image.effect_noise((1700, 1500), 90).convert("RGB").save(path)  # 7.65 MB
-    assert dry(image=path).body["input"]["img_url"] == "oss://…"
-    elsewhere = dry(image=path, model="wan2.6-i2v", region="virginia").body["input"]["img_url"]
-    assert elsewhere.startswith("data:image/bmp;base64,Qk")
-    assert len(elsewhere) < 100
+    Image.new("RGB", (1600, 1500)).save(path)  # 6.9 MB
+    small = dry(image=path, model="wan2.6-i2v", region="virginia")
+    assert small.problems == ()
+    assert small.body["input"]["img_url"].startswith("data:image/bmp;base64,Qk")
+    assert len(small.body["input"]["img_url"]) < 100
+    assert small.body_bytes > 9_000_000
+    Image.effect_noise((1700, 1500), 90).convert("RGB").save(path)  # 7.3 MB
+    large = dry(image=path)
+    assert large.problems == ()
+    assert large.body["input"]["img_url"] == "oss://…"
+    assert large.body_bytes < 1000  # what is uploaded is no part of it
+    assert "POST request, 7" not in str(large)
+
+
+def test_a_picture_too_large_for_base64_is_refused_where_it_cannot_be_uploaded_or_made_to_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHSCOPE_WORKSPACE_ID", "ws-1")
+    path = tmp_path / "large.bmp"
+    Image.new("RGB", (2000, 1600)).save(path)
+    given = {"image": path, "model": "wan2.6-i2v", "output_dir": tmp_path}
+    for region in ("virginia", "frankfurt"):
+        (problem,) = dry(**given, region=region).problems
+        assert problem.field == "image"
+        assert "7.0 MB" in str(problem)
+        assert "--fit" in str(problem)
+    fitted = dry(**given, region="virginia", fit=True)
+    assert fitted.problems == ()
+    assert fitted.body["input"]["img_url"].startswith("data:image/")
+    assert fitted.body_bytes < 10_485_760
+    assert dry(**given).problems == ()
+
+
+def test_what_is_too_large_for_base64_is_found_before_anything_is_sent(tmp_path: Path) -> None:
+    noise = Image.frombytes("RGB", (3000, 2600), os.urandom(3 * 3000 * 2600))
+    path = tmp_path / "large.bmp"
+    Image.new("RGB", (2000, 1600)).save(path)
+    with Simulator(region="virginia", render="shape") as sim:
+        place = {"region": "virginia", "base_url": sim.base_url, "api_key": KEY, "output_dir": tmp_path, "yes": True}
+        with pytest.raises(wan.InvalidRequestError, match=r"7\.0 MB at most") as caught:
+            wan.submit(image=path, model="wan2.6-i2v", **place)
+        assert "--fit" in str(caught.value)
+        (problem,) = dry(image=noise, model="wan2.6-i2v", region="virginia", output_dir=tmp_path).problems
+        assert "up to 7.0 MB" in str(problem)
+        job = wan.submit(image=noise, model="wan2.6-i2v", **place)  # how large it is shows when it is encoded
+        with pytest.raises(wan.InvalidRequestError, match=r"7\.0 MB"):
+            job.result(60)
+        assert sim.requests == []
 
 
 def test_a_picture_that_is_in_no_file_is_kept_where_the_commands_find_it(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wan_notebook.facts import ModelSpec
     from wan_notebook.media import Facts
 
-__all__ = ["WAYS", "framing", "most_bytes", "notes", "problems", "shown_as_sent", "stored", "travelling"]
+__all__ = ["WAYS", "framing", "most_bytes", "notes", "only_small", "problems", "shown_as_sent", "stored", "travelling"]
 
 WAYS = ("auto", "base64", "oss")
 ELSEWHERE = ("url", "oss")  # kinds of a picture that is not here
@@ -40,9 +40,19 @@ def framing(values: Mapping[str, Any], spec: ModelSpec) -> Framing:
     return Framing(crop, pad, fit=bool(values["fit"]), side_max=spec.image.side_max)
 
 
-def most_bytes(upload: str, spec: ModelSpec) -> int:
-    """Largest frame that can go out: what the model takes, and as base64 what one data URI takes."""
-    return min(spec.image.bytes, spec.image.base64_bytes) if upload == "base64" else spec.image.bytes
+def most_bytes(spec: ModelSpec, *, base64: bool) -> int:
+    """Largest frame that can go out: what the model takes, and where there is only base64 what one data URI takes."""
+    return min(spec.image.bytes, spec.image.base64_bytes) if base64 else spec.image.bytes
+
+
+def only_small(facts: Mapping[str, Facts], values: Mapping[str, Any], spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    """(field, what is wrong) of every frame that is too large for base64, sent as it is."""
+    most = most_bytes(spec, base64=True)
+    for item in (item for item in facts.values() if isinstance(item, ImageFacts)):
+        told = item.bytes or 0
+        if most < told <= spec.image.bytes and not changes(item, framing(values, spec)) and not values["fit"]:
+            said = f"{shown(item.name)} has {told / MB:.1f} MB, as base64 the service takes {most / MB:.1f} MB at most"
+            yield item.role, said
 
 
 def problems(facts: ImageFacts, asked: Framing, spec: ModelSpec) -> Iterator[Problem]:
@@ -88,11 +98,9 @@ def travelling(values: Mapping[str, Any], facts: Mapping[str, Facts], spec: Mode
         )
     for item in frames:
         yield from _elsewhere(item, values)
-        most = most_bytes(str(upload), spec)
-        told = item.bytes or 0
-        if upload == "base64" and most < told <= spec.image.bytes and not changes(item) and not values["fit"]:
-            said = f"{shown(item.name)} has {told / MB:.1f} MB, as base64 the service takes {most / MB:.1f} MB at most"
-            yield Problem("upload", upload, said, one_of(WAYS), "Leave upload out, or add fit=True (--fit)")
+    if upload == "base64":
+        fix = "Leave upload out, or add fit=True (--fit)"
+        yield from (Problem("upload", upload, said, one_of(WAYS), fix) for _, said in only_small(facts, values, spec))
 
 
 def _elsewhere(item: ImageFacts, values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "DryRun"]
 
+UPLOADED = "oss://…"  # stands for the address of what would be uploaded first
 HEAD = 24  # bytes of a medium that are shown: enough to see what kind of file it is
 NOTHING = "nothing was sent, nothing is billed"
 PROMPT_CUT = "what is private is left out here, because outputs are saved and shared: print(…) shows it"
@@ -177,7 +178,7 @@ def _with_media(value: Any, change: Callable[[SentMedia], object]) -> Any:
 
 def _shortened(item: SentMedia) -> str:
     if item.how == "oss":
-        return "oss://…"
+        return UPLOADED
     head = base64.b64encode((item.data or b"")[:HEAD]).decode()
     return f"data:{item.mime};base64,{head}… ({data_uri_length(item):,} characters)"
 

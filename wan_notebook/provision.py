@@ -49,7 +49,8 @@ def provide(request: I2VRequest, facts: Facts, *, max_raw_base64: int | None) ->
     InvalidRequestError
         The medium is damaged, changed since it was measured, or is too large to be sent.
     """
-    limits, most = request.spec.image, frames.most_bytes(request.upload, request.spec)
+    limits = request.spec.image
+    most = frames.most_bytes(request.spec, base64=max_raw_base64 is None)
     framing = request.framing
     item = prepare(facts, framing, max_raw_base64=max_raw_base64, max_bytes=most, side_min=limits.side_min)
     if item.how == "oss" and item.url is None:

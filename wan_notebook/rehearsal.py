@@ -16,13 +16,13 @@ from wan_notebook.asked import Asked
 from wan_notebook.catalog import catalog
 from wan_notebook.clips import keep_input
 from wan_notebook.config import SIMULATOR, home
-from wan_notebook.errors import BudgetError, ConfigurationError, Problem
+from wan_notebook.errors import BudgetError, ConfigurationError, InvalidRequestError, Problem
 from wan_notebook.frames import stored
 from wan_notebook.hosts import address_of, region_of, workspace_header
 from wan_notebook.identity import asked_key, reuse_key
 from wan_notebook.ledger import Ledger
 from wan_notebook.media import SentMedia
-from wan_notebook.preview import HEAD, DryRun
+from wan_notebook.preview import HEAD, UPLOADED, DryRun
 from wan_notebook.provision import needs_fetching, provide, upload_above
 from wan_notebook.request import region_problems
 from wan_notebook.runs import FILE, OPEN
@@ -156,9 +156,18 @@ def rehearse(
         problems.append(Problem("region", where, error.message.rstrip("."), fix=error.hint))
         address = catalog().region(where).workspace_base_url or ""
     above = upload_above(request, uploads=catalog().region(where).uploads)
-    media, files = _media(request, above, arguments.outputs(output_dir))
+    outputs = arguments.outputs(output_dir)
+    try:
+        media, files = _media(request, above, outputs)
+    except InvalidRequestError as error:
+        if above is not None or request.upload == "base64":
+            raise
+        # Too large for base64, and the region has no uploads: shown as it would go out where they are.
+        problems += [found for found in error.problems if found.field not in {known.field for known in problems}]
+        media, files = _media(request, request.spec.image.base64_bytes, outputs)
     seed = EXAMPLE_SEED if request.seed is None else request.seed
     body, _ = encode(request, seed=seed, media=media)
+    sent, _ = encode(request, seed=seed, media=_stored(media))
     uploads = [item for item in media.values() if item.how == "oss" and item.url is None]
     headers = submit_headers(body)
     if workspace_header(settings, address):
@@ -193,7 +202,7 @@ def rehearse(
             files=files,
             example_seed=request.seed is None,
         ),
-        body_bytes=chunks(body)[0],
+        body_bytes=chunks(sent)[0],
         media=tuple(_light(item) for item in media.values()),
         asked=Asked(request, seed, "an example: drawn at submit"),
         cost=cost,
@@ -226,6 +235,13 @@ def _media(request: I2VRequest, above: int | None, outputs: Path) -> tuple[dict[
         if item.data is not None and item.sha256:
             files[item.sha256] = _file(item, facts.source, outputs)
     return media, files
+
+
+def _stored(media: Mapping[str, SentMedia]) -> dict[str, SentMedia]:
+    """The media as the body holds them after the uploads."""
+    return {
+        name: replace(item, url=item.url or UPLOADED) if item.how == "oss" else item for name, item in media.items()
+    }
 
 
 def _file(item: SentMedia, source: object, outputs: Path) -> str:

@@ -192,7 +192,8 @@ class I2VRequest(Checked):
         facts = self._facts.get(name)
         if not isinstance(facts, ImageFacts):
             raise InvalidRequestError([Problem(name, "", "the request has no such frame")])
-        return frames.shown_as_sent(facts, self.framing, frames.most_bytes(self.upload, self.spec), self.spec)
+        most = frames.most_bytes(self.spec, base64=self.upload == "base64")
+        return frames.shown_as_sent(facts, self.framing, most, self.spec)
 
     def effective(self) -> dict[str, Any]:
         """Every field with our defaults filled in; None only where nothing is sent.

@@ -110,12 +110,15 @@ def regional(values: Mapping[str, Any], spec: ModelSpec, facts: Mapping[str, Fac
         said = f"video effects do not work in {region.name}"
         found.append(Problem("template", shown(template), said, f"template in: {able}", "Leave it out"))
     if not region.uploads:
-        found += _uploads(values, facts, region.name)
+        found += _uploads(values, facts, spec, region.name)
     return found
 
 
-def _uploads(values: Mapping[str, Any], facts: Mapping[str, Facts], region_name: str) -> Iterator[Problem]:
+def _uploads(
+    values: Mapping[str, Any], facts: Mapping[str, Facts], spec: ModelSpec, region_name: str
+) -> Iterator[Problem]:
     able = f"uploads in: {', '.join(r.name for r in catalog().regions.values() if r.uploads)}"
+    missing = f"the temporary upload is not documented for {region_name}"
     for name, item in facts.items():
         if item.kind in frames.ELSEWHERE:
             continue
@@ -124,8 +127,11 @@ def _uploads(values: Mapping[str, Any], facts: Mapping[str, Facts], region_name:
             fix = "Put the file on a web server the service can reach, and give its https:// address"
             yield Problem(name, shown(item.name), said, able, fix)
         elif values["upload"] == "oss":
-            said = f"the temporary upload is not documented for {region_name}"
-            yield Problem("upload", "oss", said, able, "Leave it out: the picture is sent as base64")
+            yield Problem("upload", "oss", missing, able, "Leave it out: the picture is sent as base64")
+    if values["upload"] == "auto":
+        fix = "Add fit=True (--fit) to have it made smaller, or give an https:// address"
+        for name, said in frames.only_small(facts, values, spec):
+            yield Problem(name, "", f"{said}, and {missing}", able, fix)
 
 
 def _length(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
