@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -224,3 +224,25 @@ def test_no_key_is_shown_wherever_it_came_in() -> None:
     for state in JobState:
         shown = bundle(told(state=state, task=task, error=f"Bearer {KEY}", hint=KEY, notes=(f"({KEY})",), name=KEY))
         assert KEY not in shown["text/html"] + shown["text/plain"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "words"),
+    [
+        ({}, (), "about 1104×816 · 30 fps · silent"),
+        ({"audio": True}, (), "about 1104×816 · 30 fps · sound"),
+        ({"pad": "3:4"}, (), "about 816×1104 · 30 fps · silent"),
+        ({"image": "https://example.com/cat.png"}, (), "size unknown · 30 fps · silent"),
+        ({"image": "https://example.com/cat.png", "pin": True}, (750, 1000), "about 816×1104 · 30 fps · silent"),
+        ({"model": "wan2.2-i2v-plus", "audio": None}, (), "about 720×544 · 30 fps · silent"),
+        ({"model": "wan2.6-i2v", "audio": None, "resolution": "1080P"}, (), "about 1648×1232 · 30 fps · sound"),
+    ],
+)
+def test_a_card_at_work_says_what_clip_to_expect(
+    asked: dict[str, Any], sent: tuple[int, ...], words: str, clip: Clip, tmp_path: Path
+) -> None:
+    media = [SentMedia("image", "url", "cat.png", "image/png", "0" * 64, 9, *sent)] if sent else []
+    update = told(request=request(**asked), media=tuple(media))
+    assert f"Clip {words}" in Page(bundle(update)).text
+    done = finished(clip, tmp_path, request=request(**asked), media=tuple(media))
+    assert words not in Page(bundle(done)).text  # then the file itself says it

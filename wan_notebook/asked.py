@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook import markup
 from wan_notebook.addresses import public_url
+from wan_notebook.catalog import predicted_size
 from wan_notebook.markup import fact, tag
 from wan_notebook.request import parameters
 from wan_notebook.wire import EXPLICIT
@@ -66,6 +67,21 @@ class Asked:
         if name == "seed":
             return self.drawn
         return "default" if name in EXPLICIT or name == "model" else "default, not sent"
+
+    @property
+    def sound(self) -> bool | None:
+        """Whether the clip has sound; None for a model that is not in the catalogue."""
+        spec = self.request.spec
+        if spec.audio == "switch" or (spec.audio == "unknown" and self.request.audio is not None):
+            return self.request.effective()["audio"] is not False
+        return {"always": True, "silent": False}.get(spec.audio)
+
+    def shape(self, media: Iterable[SentMedia] = ()) -> tuple[int, int] | None:
+        """Width and height of the clip to expect, "about": by the first frame as it is sent, else as it was given."""
+        frame = next((item for item in media if item.role == "image" and item.width and item.height), None)
+        if frame is None or frame.width is None or frame.height is None:
+            return self.request.predicted_size
+        return predicted_size(frame.width, frame.height, str(self.values["resolution"]))
 
     def strip(self) -> list[Html | None]:
         """The values that say most, side by side."""

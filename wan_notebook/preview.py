@@ -128,10 +128,7 @@ class DryRun:
     @property
     def sound(self) -> bool | None:
         """Whether the clip has sound; None for a model that is not in the catalogue."""
-        spec = self.request.spec
-        if spec.audio == "switch" or (spec.audio == "unknown" and self.request.audio is not None):
-            return self.request.effective()["audio"] is not False
-        return {"always": True, "silent": False}.get(spec.audio)
+        return self.asked.sound
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON; money as text, so that nothing is rounded."""

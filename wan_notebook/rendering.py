@@ -193,7 +193,18 @@ def _strip(update: JobUpdate) -> Html:
     elsewhere = not update.cost or update.cost.region.casefold() != update.region.casefold()  # else the price names it
     region = fact("Region", update.region.title() if elsewhere else "")
     task = fact("Task id", update.task and code(update.task.task_id))
-    return markup.facts(*Asked(update.request, update.seed).strip(), cost, region, task)
+    return markup.facts(*Asked(update.request, update.seed).strip(), fact("Clip", _clip(update)), cost, region, task)
+
+
+def _clip(update: JobUpdate) -> str:
+    """What the file will be: known for certain only once it is there. Nothing of a task that was made elsewhere."""
+    asked = Asked(update.request, update.seed)
+    if not update.request.media_facts:
+        return ""
+    size = asked.shape(update.media)
+    shape = f"about {size[0]}×{size[1]}" if size else "size unknown"
+    sound = {True: "sound", False: "silent", None: "sound unknown"}[asked.sound]
+    return f"{shape} · {catalog().service.fps} fps · {sound}"
 
 
 # A job that ended without a clip
