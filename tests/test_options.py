@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+import wan_notebook as wan
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.options import help_text, parse
 from wan_notebook.request import parameters
 
 NAMES = {"photo": object(), "n": 3, "folder": "my pictures", "seeds": [5, 6]}
+NAMES["photos"] = {"cat": "a.png", "big dog": "b c.png"}
+
+
+def closed():
+    raise wan.WanError("the clip is gone.", hint="Make it again.")
+
+
+NAMES["closed"] = closed
 
 
 def evaluate(expression):
@@ -41,6 +50,14 @@ def test_a_line_is_a_name_and_options():
         ("--image {folder}/{n}.png", "my pictures/3.png"),
         ("--image '{{n}}.png'", "{n}.png"),
         ("--image $$5.png", "$5.png"),
+        ("--image {photos['cat']}", "a.png"),
+        ('--image "{photos["cat"]}"', "a.png"),
+        ("--image $photos['cat']", "a.png"),
+        ("--image=$photos['big dog']", "b c.png"),
+        ("--image {photos['big dog'].replace(' ', '-')}", "b-c.png"),
+        ("--image $photos['cat'].upper()", "A.PNG"),
+        ("--image {', '.join([photos['cat'], '}'])}", "a.png, }"),
+        ("--image 'price $5.png'", "price $5.png"),
     ],
 )
 def test_paths_survive_the_line(line, path):
@@ -72,7 +89,10 @@ def test_every_unknown_option_is_named_with_the_one_that_was_meant():
         ("cat dog --image a.png", "one word too many"),
         ("cat --image $foto", "no variable 'foto'"),
         ("cat --image {n.png", "brace is not closed"),
-        ("cat --image {1/0}", "ZeroDivisionError"),
+        ("cat --image {1/0}", "ZeroDivisionError: division by zero. Correct it"),
+        ("cat --image $seeds[9]", "IndexError: list index out of range. Correct it"),
+        ("cat --image $photos['bird']", "KeyError: 'bird'. Correct it"),
+        ("cat --image $closed()", "the clip is gone. Make it again."),
     ],
 )
 def test_a_wrong_line_is_explained(line, words):

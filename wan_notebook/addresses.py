@@ -12,6 +12,7 @@ __all__ = [
     "is_address",
     "is_loopback",
     "lower_scheme",
+    "proxy_of",
     "public_url",
     "recorded_url",
     "unreachable",
@@ -94,6 +95,17 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def proxy_of(url: str) -> str:
+    """The proxy the way to ``url`` takes by this machine's settings, without user name and password; empty for none."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts, known = urlsplit(url), getproxies()
+    if is_loopback(url) or proxy_bypass(parts.hostname or ""):
+        return ""
+    proxy = known.get(parts.scheme) or known.get("all") or ""
+    return public_url(proxy if "://" in proxy or not proxy else f"http://{proxy}")
 
 
 def without_workspace(base_url: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from wan_notebook.addresses import without_workspace
+from wan_notebook.addresses import proxy_of, without_workspace
 from wan_notebook.answers import json_object, seconds, task_id_checked
 from wan_notebook.connections import CONNECT_SECONDS, QUERY_SECONDS, TRANSFERS
 from wan_notebook.downloads import STALL_SECONDS, bounded, download, fetch_picture
@@ -34,7 +34,7 @@ from wan_notebook.wire import (
 from wan_notebook.wording import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wan_notebook.listing import TaskRow
@@ -104,15 +104,17 @@ class WanClient:
         """
         length, pieces = chunks(body)
         headers = {**submit_headers(body), "Content-Length": str(length)}
-        timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS, pool=QUERY_SECONDS)
+        timeout, content = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS, pool=QUERY_SECONDS), _Paced(pieces)
         try:
             async with asyncio.timeout(SUBMIT_SECONDS):
                 status, answer_headers, data = await self._call(
-                    "POST", SUBMIT_PATH, headers=headers, content=_paced(pieces), timeout=timeout
+                    "POST", SUBMIT_PATH, headers=headers, content=content, timeout=timeout
                 )
         except NEVER_LEFT as error:
             raise self._not_reached(error, submitting=True) from None
         except (httpx.HTTPError, TimeoutError) as error:
+            if not content.begun:  # e.g. a proxy that never made the tunnel: no task comes of a request without a body
+                raise self._not_reached(error, submitting=True) from None
             raise AmbiguousSubmitError(f"the request was sent, but no answer came ({type(error).__name__}).") from None
         if not 200 <= status < 300:  # noqa: PLR2004  only a success can hold a task
             refusal = await self._refusal(status, answer_headers, data, submitting=True)
@@ -213,7 +215,7 @@ class WanClient:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        content: AsyncIterator[bytes] | None = None,
+        content: AsyncIterable[bytes] | None = None,
         timeout: httpx.Timeout | None = None,  # noqa: ASYNC109  httpx's own per-phase timeouts
     ) -> tuple[int, httpx.Headers, bytes]:
         sent = dict(headers or {})
@@ -248,9 +250,11 @@ class WanClient:
             return True
         return self.loopback and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
 
-    def _not_reached(self, error: httpx.HTTPError, *, submitting: bool) -> TransportError:
+    def _not_reached(self, error: httpx.HTTPError | TimeoutError, *, submitting: bool) -> TransportError:
+        proxy = proxy_of(self.base_url)
+        way = f" through the proxy {proxy}" if proxy else ""
         found = TransportError(
-            f"{urlsplit(self.base_url).hostname} cannot be reached ({trouble(error)}); the request never left.",
+            f"{urlsplit(self.base_url).hostname} cannot be reached{way} ({trouble(error)}); the request never left.",
             hint=f"{BILL[submitting]} Check network, proxy and region (%wan_doctor does), then run the cell again.",
         )
         found.billed, found.may_pass = (False if submitting else None), True
@@ -266,6 +270,13 @@ class WanClient:
         return error
 
 
-async def _paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+class _Paced:
+    """A body sent piece by piece, which knows whether any of it went out."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self.begun = pieces, False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.begun = True
+        for piece in self._pieces:
+            yield piece

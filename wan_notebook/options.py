@@ -6,12 +6,11 @@ Its options are generated from the request's own declaration. Nothing is guessed
 from __future__ import annotations
 
 import argparse
-import shlex
-import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.expressions import expanded, words
 from wan_notebook.keys import KEY_REFUSED
 from wan_notebook.request import parameters
 from wan_notebook.wording import holds_key, shown, suggest
@@ -163,7 +162,7 @@ def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str,
     if holds_key(line):
         raise InvalidRequestError([KEY_REFUSED])
     objects: dict[str, Any] = {}
-    tokens = [_expanded(token, evaluate, objects) for token in _split(line)]
+    tokens = [expanded(token, evaluate, objects) for token in words(line)]
     try:
         found, left = parser.parse_known_args(tokens)
     except _RefusedError as refusal:
@@ -173,55 +172,6 @@ def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str,
     if left:
         raise InvalidRequestError([_unknown(t, parser) for t in left if t.startswith("-") or t is left[0]])
     return {n: objects.get(value, value) if isinstance(value, str) else value for n, value in vars(found).items()}
-
-
-def _split(line: str) -> list[str]:
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
-    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""  # a backslash is part of a Windows path
-    try:
-        return list(lexer)
-    except ValueError:
-        fix = 'Write "it\'s" for a text with an apostrophe'
-        raise InvalidRequestError([Problem("line", shown(line), "a quotation mark is not closed", fix=fix)]) from None
-
-
-def _expanded(token: str, evaluate: Callable[[str], Any], objects: dict[str, Any]) -> str:
-    """``token`` with ``$name`` (any object) and ``{expression}`` (as text) replaced."""
-    head, sign, value = token.partition("=") if token.startswith("--") else ("", "", token)
-    if value.startswith("$$"):
-        return head + sign + value[1:]
-    if value.startswith("$") and len(value) > 1:
-        result = _evaluated(value[1:], evaluate)
-        if isinstance(result, str):
-            return head + sign + result
-        mark = f"\0{len(objects)}"
-        objects[mark] = result
-        return head + sign + mark
-    if "{" not in value and "}" not in value:
-        return token
-    try:
-        parts = list(string.Formatter().parse(value))
-    except ValueError:
-        fix = "Write {{ and }} for braces that are meant"
-        raise InvalidRequestError([Problem("line", shown(value), "a brace is not closed", fix=fix)]) from None
-    return (
-        head
-        + sign
-        + "".join(
-            text + ("" if expression is None else str(_evaluated(expression, evaluate)))
-            for text, expression, _, _ in parts
-        )
-    )
-
-
-def _evaluated(expression: str, evaluate: Callable[[str], Any]) -> Any:
-    try:
-        return evaluate(expression)
-    except Exception as error:  # noqa: BLE001  whatever the notebook's own expression raises is the person's to mend
-        missing = error.name if isinstance(error, NameError) else None
-        what = f"there is no variable {missing!r} in this notebook" if missing else f"{type(error).__name__}: {error}"
-        fix = "Run the cell that defines it, or write $$ or {{ }} if it is meant"
-        raise InvalidRequestError([Problem("line", shown(expression), what, fix=fix)]) from None
 
 
 def _unknown(token: str, parser: Parser) -> Problem:

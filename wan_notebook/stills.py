@@ -44,7 +44,8 @@ def frame(path: str | os.PathLike[str], index: int, *, run_id: str) -> Image:
         number = index if index >= 0 else _count(container, stream) + index
         found = _picked(container, stream, [number])
     if not found:
-        raise IndexError(f"{path.name} has fewer frames")
+        with opened(path) as (container, stream):
+            raise IndexError(f"{path.name} has {_count(container, stream)} frames, counted from 0: no frame {index}")
     return _marked(found, path, run_id)[0]
 
 

@@ -31,6 +31,9 @@ TROUBLES = {
     "nodename nor servname": "no such host is known: no network, or no DNS",
     "refused": "the connection was refused",
     "all connection attempts failed": "no connection comes about",
+    "407 ": "it asks for a user name and a password, or refuses them: HTTP 407",
+    "403 ": "it does not let you through: HTTP 403",
+    "disconnected without sending": "it closed the connection without a word",
     "unreachable": "no way leads there from this network",
 }
 
