@@ -261,6 +261,18 @@ def test_a_picture_to_be_pinned_is_not_fetched(in_folder: Path) -> None:
     assert run.predicted_size is None
 
 
+@pytest.mark.parametrize("framing", [{"crop": "16:9"}, {"pad": "1:1"}, {"fit": True}], ids=str)
+def test_no_command_is_given_that_would_send_a_picture_without_its_framing(framing: dict[str, Any]) -> None:
+    run = dry(pin=True, **framing)
+    assert URL not in run.curl + run.sdk + json.dumps(run.body)
+    for text in (run.curl, run.sdk):
+        assert text.startswith("# no command: image is fetched and framed at the submit")
+        assert "\n" not in text
+    assert "fetched and framed at the submit" in run.body["input"]["img_url"]
+    assert "POST request, not as it will be sent" in plain(run)
+    assert URL in dry(pin=True).curl
+
+
 def test_a_saved_output_holds_no_query_and_no_password_but_the_dry_run_itself_does() -> None:
     run = dry(image="https://me:secret@example.com/cat.png?Signature=abc", audio_url="https://example.com/a.mp3?Sig=x")
     for text in (str(run), run.curl, run.sdk):

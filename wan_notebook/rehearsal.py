@@ -46,6 +46,9 @@ OWN_SIMULATOR = (
     "submitting starts a simulator of your own where none runs yet; "
     f"curl and SDK mean one started with: wan-notebook simulator --port {SIMULATOR_PORT}"
 )
+UNSETTLED = (
+    "no command: {} fetched and framed at the submit, and only then is known what is sent in place of the address"
+)
 FETCHED = "{name} is not fetched for a dry run: a submit fetches it first, and what has to be changed is then known"
 MADE_BEFORE = "made before, as {} of {}: submitting it shows that clip again and spends 0 (--force makes a new one)"
 UNDER_WAY = "under way already, as {} of {}: submitting it follows that run and spends 0 (--force pays again)"
@@ -165,6 +168,9 @@ def rehearse(
         # Too large for base64, and the region has no uploads: shown as it would go out where they are.
         problems += [found for found in error.problems if found.field not in {known.field for known in problems}]
         media, files = _media(request, request.spec.image.base64_bytes, outputs)
+    framed = _framed_later(request)
+    for item in framed:
+        media[item] = replace(media[item], url=f"({item}: fetched and framed at the submit)")
     seed = EXAMPLE_SEED if request.seed is None else request.seed
     body, _ = encode(request, seed=seed, media=media)
     sent, _ = encode(request, seed=seed, media=_stored(media))
@@ -201,6 +207,9 @@ def rehearse(
             body=_light(body),
             files=files,
             example_seed=request.seed is None,
+            unsettled=UNSETTLED.format(f"{' and '.join(framed)} {'is' if len(framed) == 1 else 'are'}")
+            if framed
+            else "",
         ),
         body_bytes=chunks(sent)[0],
         media=tuple(_light(item) for item in media.values()),
@@ -212,6 +221,12 @@ def rehearse(
         name=name,
         private=private or bool(frontend.preferences().get("private")),
     )
+
+
+def _framed_later(request: I2VRequest) -> list[str]:
+    """The pictures whose address is not what is sent: a submit fetches them, and crops, pads or fits them."""
+    asked = request.framing.crop or request.framing.pad or request.framing.fit
+    return [name for name, facts in request.media_facts.items() if asked and needs_fetching(request, facts)]
 
 
 def _paid_before(request: I2VRequest, media: Mapping[str, SentMedia], region: str, endpoint: str) -> list[str]:

@@ -49,6 +49,8 @@ class Call:
         The sha256 of such a medium to the path of a file that holds exactly its bytes.
     example_seed : bool
         Whether the seed in the body is one nobody gave.
+    unsettled : str
+        Why there can be no commands, where what is sent is known only at the submit.
     """
 
     base_url: str
@@ -56,6 +58,7 @@ class Call:
     body: Mapping[str, Any]
     files: Mapping[str, str]
     example_seed: bool
+    unsettled: str = ""
 
     @property
     def url(self) -> str:
@@ -77,6 +80,8 @@ def curl(call: Call) -> str:
 
     A file sent as base64 is encoded on the way; one that is uploaded first takes three calls.
     """
+    if call.unsettled:
+        return f"# {call.unsettled}"
     parts = pieces(call.body)
     uploads = [part for part in parts if isinstance(part, SentMedia) and part.how == "oss"]
     lines = [f"# {SEED_REMARK}"] if call.example_seed else []
@@ -171,6 +176,8 @@ def sdk(call: Call) -> str:
 
     The SDK adds two undocumented fields of its own (``extend_prompt``, ``function``) to the body.
     """
+    if call.unsettled:
+        return f"# {call.unsettled}"
     given = {"model": call.body["model"], **call.body["input"], **call.body["parameters"]}
     arguments = {name: _expression(value, call.files) for name, value in given.items()}
     if WORKSPACE in call.headers.values():
