@@ -30,7 +30,7 @@ def ledger(tmp_path, monkeypatch) -> Ledger:
     rows = [
         Run("run-1", "downloaded", NOON - 86400, model="m1", **paid, clip_path=str(tmp_path / "cat.mp4"), clip_bytes=6),
         Run("run-2", "downloaded", NOON, model="m2", **paid, clip_path=str(tmp_path / "gone.mp4"), clip_bytes=6),
-        Run("run-3", "following", NOON + 1, model="m1", **{**paid, "estimated": True}, task_id="task-3"),
+        Run("run-3", "following", NOON + 1, model="m1", **{**paid, "estimated": True}, task_id="task-3", asked_key="a"),
         Run("run-4", "downloaded", NOON + 2, model="m1", **{**paid, "currency": "CNY", "amount": "1.5"}),
         Run("run-5", "downloaded", NOON + 3, model="m1", **{**paid, "simulated": True}, notebook=notebook),
         Run("run-6", "failed", NOON + 4, model="m1", **paid),
@@ -71,6 +71,10 @@ def test_costs_never_mix_currencies_nor_simulated_with_real_and_count_nothing_tw
         ["2026-11-24", "real", "1", "1", "of", "unknown", "price"],
         ["2026-11-23", "real", "1", "0.25", "USD"],
     ]
+    ledger.add(
+        Run("run-9", "downloaded", NOON, model="m1", task_id="task-3", amount="0.25", currency="USD", simulated=False)
+    )
+    assert str(bookkeeping.spent(ledger, "--by day")) == said  # attached to what run-3 pays for
     models = bookkeeping.spent(ledger, "--by model").data
     dollars = {
         told["model"]: told["amount"] for told in models if (told["currency"], told["simulated"]) == ("USD", False)

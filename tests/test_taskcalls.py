@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from hostile import Answer, Hostile
 from windows import FORGING, Page
 
 import wan_notebook as wan
+from wan_notebook import sharing
 from wan_notebook.record import faults
 from wan_notebook.session import session
 from wan_notebook.simulator import Simulator
@@ -145,7 +147,10 @@ def test_a_task_that_has_succeeded_is_downloaded_at_once_and_priced_by_its_usage
     assert server.count("GET", "/tasks/?task_id=task-1") == 1
     row = session().ledger.run(job.run_id)
     assert (row.task_id, row.state, row.clip_path) == ("task-1", "downloaded", str(result.path))
-    assert (row.amount, row.asked_key, row.reuse_key) == (None, None, None)  # nothing was paid here, and it is no twin
+    assert (row.model, row.amount, row.currency, row.estimated) == ("wan2.6-i2v-flash", "0.2", "USD", 0)
+    assert json.loads(row.task)["usage"]["duration"] == 4
+    assert (row.asked_key, row.reuse_key) == (None, None)  # it is no twin
+    assert sharing.spent(session().ledger, "run_id = ?", (job.run_id,)) == {}  # and a budget is for what is paid here
 
 
 @pytest.mark.parametrize(

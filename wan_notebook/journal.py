@@ -73,7 +73,7 @@ class Journal:
     ) -> None:
         self.ledger, self.simulated = ledger, simulated
         self._run, self.terms, self._record = run, terms, record
-        self._written, self._paid_here = False, True
+        self._written = False
         self._rev = -1
         self._said: dict[str, Any] = {}
         self._adopted: str | None = None
@@ -150,7 +150,6 @@ class Journal:
         """Write a run that follows a task which exists already: nothing is paid for it here."""
         if self._written:  # resumed: it is there
             return
-        self._paid_here = False
         asked = self._record(update)["request"]["asked"]
         columns = self._columns(update) | {"simulated": self.simulated, "request": canonical_json(asked)}
         self._safely(lambda: self.ledger.add(replace(self._run, **columns)))
@@ -244,6 +243,7 @@ class Journal:
         columns: dict[str, Any] = {
             "state": update.state.value,
             "rev": update.rev,
+            "model": update.request.model or "",
             "endpoint": update.endpoint,
             "seed": update.seed,
             "sent_sha256": record["request"]["sent_sha256"],
@@ -258,7 +258,7 @@ class Journal:
             columns["simulated"] = update.simulated
         if clip is not None:
             columns |= {"clip_path": str(clip.path), "clip_sha256": clip.sha256, "clip_bytes": clip.bytes}
-        return columns | (_money(update.cost) if update.cost and self._paid_here else {})
+        return columns | (_money(update.cost) if update.cost else {})
 
     def _safely(self, write: Callable[[], T]) -> T | None:
         try:

@@ -226,7 +226,11 @@ def _money(dry: DryRun) -> tuple[str, str]:
 
 def _titles(dry: DryRun) -> dict[str, str]:
     size = "not as it will be sent" if dry.call.unsettled else file_size(dry.body_bytes)
-    return {f"{dry.method} request, {size}": _request_text(dry), "The same with curl": dry.curl, "The same with the vendor's SDK": dry.sdk}
+    return {
+        f"{dry.method} request, {size}": _request_text(dry),
+        "The same with curl": dry.curl,
+        "The same with the vendor's SDK": dry.sdk,
+    }
 
 
 def _page(dry: DryRun) -> Html:

@@ -32,7 +32,7 @@ def first_row(update: JobUpdate, settings: Settings, *, outputs: Path, stem: str
         endpoint=update.endpoint,
         base_url=settings.base_url,
         workspace=settings.workspace,
-        model=update.request.model,
+        model=update.request.model or "",
         resolution=values["resolution"],
         duration=values["duration"],
         notebook=str(notebook) if notebook else None,

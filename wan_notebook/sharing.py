@@ -72,9 +72,9 @@ def processes(ledger: Ledger) -> int:
 
 
 def spent(ledger: Ledger, where: str, values: Sequence[Any]) -> dict[str, Decimal]:
-    """What the runs in question cost, or will if they succeed, by currency; what is not billed is left out."""
+    """What the runs in question cost, or will if they succeed, by currency; without attached ones and what is free."""
     sql = (
-        "SELECT currency, amount FROM runs WHERE from_run IS NULL AND amount IS NOT NULL "  # noqa: S608  our own SQL
+        "SELECT currency, amount FROM runs WHERE from_run IS NULL AND asked_key IS NOT NULL AND amount IS NOT NULL "  # noqa: S608  our own SQL
         f"AND state NOT IN ('refused', 'failed', 'canceled') AND {where}"
     )
     sums: dict[str, Decimal] = {}

@@ -26,7 +26,7 @@ __all__ = ["BY", "Statement", "cache", "costs", "count", "listed", "select"]
 WIDEST = 60
 BY: dict[str, Callable[[Run], str]] = {
     "day": lambda run: f"{datetime.fromtimestamp(run.created_at, UTC):%Y-%m-%d}",
-    "model": lambda run: run.model,
+    "model": lambda run: run.model or "unknown",
     "notebook": lambda run: run.notebook or f"{run.folder or '?'} (no notebook)",
 }
 FREE = ("refused", "failed", "canceled")
@@ -133,7 +133,7 @@ def listed(runs: Sequence[Run], driven: Callable[[Run], bool], *, more: bool = F
             run.run_id,
             moment(run.created_at),
             run.name or "–",
-            run.model,
+            run.model or "unknown",
             _state(run, driven),
             run.task_id or "–",
             _price(run),
@@ -157,7 +157,7 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
     if by not in BY:
         raise InvalidRequestError([Problem("by", shown(by), "costs are not grouped by that", one_of(BY))])
     groups: dict[tuple[bool, str, str], list[Run]] = defaultdict(list)
-    for run in runs:
+    for run in _once_each_task(runs):
         if run.from_run is None and run.state not in FREE:
             groups[bool(run.simulated), BY[by](run), run.currency or ""].append(run)
     rows, data = [], []
@@ -177,6 +177,15 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
         "Simulated runs cost nothing: theirs is what real ones would cost. Refused, failed and canceled runs are free.",
     ]
     return Statement(f"costs by {by}", (by.title(), "Kind", "Runs", "Cost"), rows, remarks if rows else (), data)
+
+
+def _once_each_task(runs: Iterable[Run]) -> list[Run]:
+    """The runs without those that followed a task whose cost stands in another one: attached after it was paid."""
+    attached_last = sorted(runs, key=lambda run: run.asked_key is None)
+    found: dict[str, Run] = {}
+    for run in attached_last:
+        found.setdefault(run.task_id or run.run_id if run.from_run is None else run.run_id, run)
+    return list(found.values())
 
 
 def cache(runs: Sequence[Run]) -> Statement:
