@@ -164,6 +164,16 @@ def test_a_process_that_ends_does_not_hang_and_says_what_becomes_of_its_job(fold
         assert "Traceback" not in complaints
 
 
+def test_a_script_says_once_why_its_job_waits(folder):
+    with Faulty(a_clip(), submit=["429"] * 3, poll=["502 page"] * 3) as service:
+        process = script(service, folder, "wan.generate(prompt='Waits.', name='waits', **how)\n")
+        _, complaints = process.communicate(timeout=60)
+        assert service.created() == 1
+    assert process.returncode == 0
+    assert complaints.count("waits: nothing is sent yet and nothing is billed") == 1
+    assert complaints.count("waits: network trouble, the task is still yours") == 1
+
+
 def test_control_c_in_a_script_says_that_the_job_goes_on(folder, server):
     process = script(server, folder, "wan.generate(prompt='A script.', **how)\n")
     before = server.count("POST")

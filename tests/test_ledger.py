@@ -197,3 +197,21 @@ def test_forgetting_a_run_forgets_what_was_shown_of_it_and_touches_no_clip(tmp_p
     assert ledger.forget(["run-1"]) == 2
     assert [run.run_id for run in ledger.runs()] == ["other"]
     assert clip.read_bytes() == b"a clip"
+
+
+def test_a_second_ledger_in_one_process_does_not_let_go_of_the_files_locks(tmp_path):
+    mine = Ledger(tmp_path)
+    mine.add(Run("run-1", "following", time.time()))
+    Ledger(tmp_path).runs("state = ?", ("following",))  # as %load_ext and a dry run do
+    others = (
+        "import sys, time\nfrom pathlib import Path\nfrom wan_notebook.ledger import Ledger\n"
+        "from wan_notebook.runs import Run\nledger = Ledger(Path(sys.argv[1]))\n"
+        "ledger.add(Run(sys.argv[2], 'following', time.time()))\nledger.close()"
+    )
+    for number in range(2, 5):  # the last to close tidies up, if it believes to be the last
+        python(others, tmp_path, f"run-{number}").communicate(timeout=60)
+        mine.add(Run(f"run-{number}-here", "following", time.time()))
+    assert mine.trouble == ""
+    again = Ledger(tmp_path)
+    assert {run.run_id for run in again.runs("1")} >= {"run-1", "run-2", "run-2-here", "run-4", "run-4-here"}
+    assert again.read(lambda db: db.execute("PRAGMA integrity_check").fetchone()) == ("ok",)

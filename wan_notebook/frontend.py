@@ -8,6 +8,7 @@ everything here still works and says less.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import sys
 import threading
@@ -24,6 +25,7 @@ from wan_notebook.comms import (
     revision,
 )
 from wan_notebook.errors import BudgetError, ConfigurationError
+from wan_notebook.provenance import MIME
 from wan_notebook.surroundings import (
     cell_id,
     execution,
@@ -68,6 +70,7 @@ __all__ = [
     "typed",
 ]
 
+log = logging.getLogger("wan_notebook")
 TICK_SECONDS = 0.5  # between two pictures of one state
 
 
@@ -75,7 +78,7 @@ class Display:
     """One output that can be told anew, from any thread.
 
     Made by :meth:`open`: in a kernel an output with a display id of its own; in IPython's terminal a line of text for
-    every new state; in a script nothing at all.
+    every new state; in a script a warning for each kind of trouble that makes a job wait, and otherwise nothing.
     """
 
     def __init__(self, show: Callable[[dict[str, Any]], None], *, tick_seconds: float) -> None:
@@ -96,7 +99,7 @@ class Display:
             Whose output it is.
         """
         if shell() is None:
-            return cls(lambda _: None, tick_seconds=0.0)
+            return cls(_Troubles().show, tick_seconds=float("inf"))
         if kernel() is None:
             display = cls(_Lines().show, tick_seconds=float("inf"))
             display.update(bundle)
@@ -200,6 +203,25 @@ def _cell_ends(result: object) -> None:
     except KeyboardInterrupt as interrupt:
         said = getattr(interrupt, "__notes__", None) or ["What was submitted goes on."]
         sys.stdout.write(f"Interrupted: no longer waiting. {said[0]}\n")
+
+
+class _Troubles:
+    """A script: nobody sees a card, but a job that waits for half an hour should not do so in silence."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def show(self, bundle: dict[str, Any]) -> None:
+        from wan_notebook.delivery import SAFE
+        from wan_notebook.lifecycle import NOT_YET
+        from wan_notebook.pursuit import NO_WORD, TROUBLE
+
+        record = bundle.get(MIME) or {}
+        for head in (NOT_YET, TROUBLE, NO_WORD, SAFE):
+            note = next((note for note in record.get("notes", ()) if note.startswith(head)), None)
+            if note is not None and head not in self._said:
+                self._said.add(head)
+                log.warning("%s: %s", record.get("name") or record.get("run_id"), note)
 
 
 class _Lines:

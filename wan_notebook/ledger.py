@@ -204,7 +204,9 @@ class Ledger:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # somebody else's folder keeps its mode
                 folder.chmod(0o700)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            with contextlib.suppress(FileExistsError):
+                # Only a new file: closing one that SQLite has open in this process would let go of its locks.
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with contextlib.suppress(OSError):
                 self.path.chmod(0o600)
             self._connection = _connect(self.path)
