@@ -16,8 +16,10 @@ from saved import notebook, sealed
 import wan_notebook as wan
 from wan_notebook.config import home
 from wan_notebook.errors import InvalidRequestError, WanError
+from wan_notebook.ledger import Ledger
 from wan_notebook.privacy import without
 from wan_notebook.record import faults
+from wan_notebook.revival import revived
 from wan_notebook.runs import FILE
 from wan_notebook.simulator import Simulator
 
@@ -73,6 +75,11 @@ def test_no_word_of_a_private_prompt_is_written_or_shown(apart, caplog, model):
     assert spoken(apart) == []
     assert (home() / FILE).exists()
     assert "private" in json.dumps(job._repr_mimebundle_())
+    run = Ledger(home()).run(job.run_id)
+    assert run is not None
+    later = revived(run, now=run.created_at + 1)
+    assert later.private, "a later kernel keeps it private"
+    assert said(later) == []
     path = notebook(Path.cwd(), ("wan.submit(...)", [record]))
     assert wan.verify(path).ok
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import os
 import shutil
@@ -261,6 +262,21 @@ def test_an_address_is_given_again_and_never_taken_from_a_record(server, work):
         again(server, record, image="https://example.com/dog.png")
     again(server, record, image=f"{ADDRESS}?signature=2").result()
     assert [body["input"]["img_url"] for body in bodies(server)] == [f"{ADDRESS}?signature=1", f"{ADDRESS}?signature=2"]
+
+
+def test_a_pinned_picture_that_is_another_one_today_is_found_before_anything_is_paid(server, work):
+    kind, address = {"Content-Type": "image/png"}, f"{server.root}/cat.png"
+    server.on("GET", "/cat.png", Answer(body=PHOTO.read_bytes(), headers=kind))
+    given = {"prompt": "Up.", "image": address, "pin": True, "duration": 2, "base_url": server.base_url}
+    record = wan.generate(**given).record
+    assert again(server, record, image=address).result().record["request"]["sent"] == record["request"]["sent"]
+    assert len(bodies(server)) == 2
+    other = io.BytesIO()
+    Image.open(PHOTO).rotate(180).save(other, "PNG")
+    server.on("GET", "/cat.png", Answer(body=other.getvalue(), headers=kind))
+    with pytest.raises(InvalidRequestError, match="what would be sent is not what the record says was sent"):
+        again(server, record, image=address).result()
+    assert len(bodies(server)) == 2
 
 
 def test_nothing_is_paid_before_somebody_said_yes(server, ran, capsys):
