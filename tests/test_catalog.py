@@ -188,8 +188,16 @@ def test_the_simulator_has_the_prices_of_singapore_and_of_the_models_home_where_
     for spec in catalog().models.values():
         for resolution in spec.resolutions:
             for audio in (True, False):
+                home = "beijing" if (spec.name, resolution) == ("wan2.2-i2v-flash", "1080P") else homes.get(spec.name)
                 play = catalog().price(spec.name, "simulator", resolution, audio=audio)
-                assert play == catalog().price(spec.name, homes.get(spec.name, "singapore"), resolution, audio=audio)
+                assert play == catalog().price(spec.name, home or "singapore", resolution, audio=audio)
+
+
+def test_a_rate_that_one_table_lacks_is_looked_for_in_the_next() -> None:
+    price = catalog().price("wan2.2-i2v-flash", "simulator", "1080P")
+    assert price == catalog().price("wan2.2-i2v-flash", "beijing", "1080P")
+    assert price is not None
+    assert catalog().price("wan2.2-i2v-flash", "singapore", "1080P") is None
 
 
 def test_the_example_of_the_guide_has_the_size_the_guide_says() -> None:

@@ -84,7 +84,9 @@ MESSAGES = [
     ("AccessDenied", "current user api does not support synchronous calls.", "X-DashScope-Async"),
     ("AccessDenied", "Invalid according to Policy: Policy expired.", "longer than its permission"),
     ("Throttling.AllocationQuota", "Free allocated quota exceeded.", "free quota is used up"),
-    ("DataInspectionFailed", "Output data may contain inappropriate content.", "finished video"),
+    ("DataInspectionFailed", "Output data may contain inappropriate content.", "refused the finished video"),
+    ("DataInspectionFailed", "<400> Output data may contain inappropriate content.", "refused the finished video"),
+    ("DataInspectionFailed", "Input or output data may contain inappropriate content.", "does not say which"),
     (None, "download image failed", "could not fetch"),
 ]
 

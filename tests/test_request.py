@@ -14,6 +14,7 @@ from PIL import Image
 
 from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError, Problem
+from wan_notebook.rehearsal import dry_run
 from wan_notebook.request import I2VRequest, UnknownModelWarning, parameters, region_problems
 
 if TYPE_CHECKING:
@@ -409,13 +410,19 @@ def test_the_vendors_list_of_media_can_be_pasted_in() -> None:
     assert asked.given == {"model", "image", "audio_url"}
 
 
+def test_a_clip_to_be_continued_is_refused_under_its_own_name() -> None:
+    found = problems(model="wan2.7-i2v", image=None, media=[{"type": "first_clip", "url": PICTURE}])
+    assert [problem.field for problem in found] == ["image", "first_clip"]
+    assert "Continuing a clip" in found[1].fix
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {"media": "first_frame"},
         {"media": [PICTURE]},
         {"media": [FRAME, FRAME]},
-        {"media": [{"type": "first_clip", "url": PICTURE}]},
+        {"media": [{"type": "second_frame", "url": PICTURE}]},
         {"media": [{"type": ["first_frame"], "url": PICTURE}]},
         {"media": [FRAME], "image": PICTURE},
         {"media": [FRAME], "model": "wan2.6-i2v-flash"},
@@ -452,8 +459,20 @@ def test_an_unknown_model_is_a_warning_with_a_did_you_mean_and_a_pass_through() 
 
 
 def test_of_an_unknown_model_the_protocol_is_still_checked() -> None:
-    found = problems(model="wan9-i2v", duration=0, seed=-1, audio_url="rap.mp3", image="nowhere.png")
+    found = problems(model="wan9-i2v", duration="long", seed=-1, audio_url="rap.mp3", image="nowhere.png")
     assert [p.field for p in found] == ["image", "duration", "audio_url", "seed"]
+
+
+@pytest.mark.parametrize("duration", [-1, 0, 30, 600])
+@pytest.mark.parametrize("model", ["wan3.0-video", "wan3.0-video-prime", "wan9-i2v"])
+def test_the_length_of_an_unknown_model_is_the_services_to_judge(model: str, duration: int) -> None:
+    with pytest.warns(UnknownModelWarning):
+        run = dry_run(request(model=model, duration=duration), region="singapore")
+    assert run.body["parameters"]["duration"] == duration
+    assert run.cost.amount is None
+    assert run.cost.seconds == (duration if duration > 0 else None)
+    listed = {"media": [{"type": "first_frame", "url": PICTURE}]}
+    assert run.body["input"] == (listed if model.startswith("wan3.0") else {"img_url": PICTURE})
 
 
 # --- regions -----------------------------------------------------------------------------------------------------

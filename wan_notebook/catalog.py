@@ -102,12 +102,12 @@ class Catalog:
         """
         found = self.find_region(region)
         tables = [self.prices[name] for name in found.prices] if found else []
-        table = next((table for table in tables if model in table["models"]), None)
-        if table is None:
-            return None
-        row = table["models"][model]
-        rates = row if audio else row.get("silent", row)
-        if resolution not in rates:
+        for table in tables:
+            row = table["models"].get(model, {})
+            rates = row if audio else row.get("silent", row)
+            if resolution in rates:
+                break
+        else:
             return None
         free = row.get("free_seconds")
         return Price(

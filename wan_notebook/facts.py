@@ -62,7 +62,7 @@ class Region:
     currency : str
         ISO code of its price table.
     prices : tuple of str
-        Names of the price tables, the first that has the model is used (the simulator uses Singapore's, for models that
+        Names of the price tables, the first that has the rate is used (the simulator uses Singapore's, for models that
         are not offered there Virginia's and Beijing's).
     uploads : bool
         Whether temporary ``oss://`` uploads are documented there.

@@ -71,7 +71,7 @@ def _unlisted(given: Mapping[str, Any]) -> Mapping[str, Any]:
     items = given.get(wire.listed)
     if not isinstance(items, (list, tuple)) or not all(isinstance(item, dict) for item in items):
         return given
-    ours = {name: field for field, name in wire.places.items()}
+    ours = {"first_clip": "first_clip", **{name: field for field, name in wire.places.items()}}
     parts = {ours.get(str(item.get("type")), ""): item.get("url") for item in items}
     if len(parts) < len(items) or "" in parts or given.keys() & parts.keys():
         return given

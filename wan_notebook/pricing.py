@@ -48,7 +48,7 @@ def _estimate(request: I2VRequest, region_name: str, values: Mapping[str, Any]) 
         region_name,
         resolution=values["resolution"],
         audio=_sound(request, values),
-        seconds=None if seconds is None else float(seconds),
+        seconds=float(seconds) if seconds and seconds > 0 else None,  # -1 lets some models choose
         estimated=True,
     )
 

@@ -193,7 +193,7 @@ def _strip(update: JobUpdate) -> Html:
     elsewhere = not update.cost or update.cost.region.casefold() != update.region.casefold()  # else the price names it
     region = fact("Region", update.region.title() if elsewhere else "")
     task = fact("Task id", update.task and code(update.task.task_id))
-    return markup.facts(*Asked(update.request, update.seed).strip(), fact("Clip", _clip(update)), cost, region, task)
+    return markup.facts(*Asked(update.request, update.seed).strip(), cost, region, fact("Clip", _clip(update)), task)
 
 
 def _clip(update: JobUpdate) -> str:

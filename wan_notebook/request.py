@@ -203,7 +203,7 @@ class I2VRequest(Checked):
         spec = self.spec
         values = {name: getattr(self, name) for name in type(self).model_fields}
         values["resolution"] = self.resolution or spec.resolution
-        values["duration"] = self.duration or spec.duration
+        values["duration"] = spec.duration if self.duration is None else self.duration
         if spec.audio == "switch":
             values["audio"] = self.audio is not False
         return values

@@ -18,11 +18,15 @@ from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.intake import Raw, about, find_file, snapshot
 from wan_notebook.wording import shown
 
-__all__ = ["SOUND_MIME", "SoundFacts", "load_sound", "measure_sound"]
+__all__ = ["OTHER_SUFFIX", "SOUND_MIME", "SoundFacts", "load_sound", "measure_sound"]
 
 SOUND_MIME = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 WAYS = "the path of a wav or mp3 file, its public http(s) or oss:// address, its bytes or the open file"
 SUFFIXES = frozenset({".wav", ".mp3"})
+# What an address of no wav or mp3 ends in. Any other ending says nothing: a script may serve a sound.
+OTHER_SUFFIX = re.compile(
+    r"\.(aac|ac3|aiff?|amr|ape|au|caf|flac|m4a|midi?|mka|og[ag]|opus|wma|avi|mkv|mov|mp4|webm|bmp|gif|jpe?g|png|webp|svg|pdf|zip)"
+)
 MOST_BYTES = 16 * 1024 * 1024  # a little more than the service takes: beyond it only the size is of interest
 PADDING_SECONDS = 0.3  # what encoders add to a sound's ends may be counted or not
 OTHER = (

@@ -14,7 +14,7 @@ from wan_notebook.catalog import catalog
 from wan_notebook.errors import Problem
 from wan_notebook.fields import allowed
 from wan_notebook.media import ImageFacts
-from wan_notebook.sounds import SoundFacts
+from wan_notebook.sounds import OTHER_SUFFIX, SoundFacts
 from wan_notebook.wording import one_of, shown, suggest
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, .
     if values["audio_url"] is not None and values["audio"] is False:
         said.append("audio_url is sent but not heard: with audio off the clip is silent")
     else:
-        duration = values["duration"] or spec.duration
+        duration = spec.duration if values["duration"] is None else values["duration"]
         said += [heard for item in facts.values() if isinstance(item, SoundFacts) and (heard := _heard(item, duration))]
     said += _effect(values, spec)
     addresses = [item.source for item in facts.values() if item.kind == "url"]
@@ -74,7 +74,7 @@ def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, .
 
 def _heard(facts: SoundFacts, duration: int) -> str:
     """What becomes of a sound that is longer or shorter than the clip; nothing is known of one given by its address."""
-    if facts.seconds is None or abs(facts.seconds - duration) <= ROUNDING:
+    if facts.seconds is None or duration <= 0 or abs(facts.seconds - duration) <= ROUNDING:
         return ""
     rest = "the rest is cut" if facts.seconds > duration else f"silent after {facts.seconds:.1f} s"
     return f"sound: {facts.seconds:.1f} s, the clip has {duration} s: {rest}"
@@ -151,7 +151,7 @@ def _length(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
 def _choices(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
     for name, takes in (("resolution", spec.resolutions), ("duration", spec.durations)):
         value = values[name]
-        if value is None or value in takes or (not takes and (name != "duration" or value > 0)):
+        if value is None or value in takes or not takes:
             continue
         yield Problem(
             name,
@@ -227,7 +227,7 @@ def _track(facts: SoundFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
         return  # said already
     if facts.kind == "url":
         suffix = extension(facts.source)
-        if suffix and suffix.lstrip(".") not in limits.formats:
+        if OTHER_SUFFIX.fullmatch(suffix):
             yield f"it is a {suffix} file", "Convert it to mp3"
     if facts.bytes is not None and facts.bytes > limits.bytes:
         yield f"it has {facts.bytes / 1024 / 1024:.1f} MB", "Save it as mp3, or shorten it"

@@ -17,7 +17,7 @@ from .accounts import Meter, account_of
 from .clock import BEIJING
 from .kitchen import Kitchen
 from .listing import listed
-from .places import offered, vendor_id
+from .places import offered, takes_uploads, vendor_id
 from .refusals import (
     INSPECTION_FORMAT,
     BadInput,
@@ -167,6 +167,8 @@ class Service:
             raise Refusal(400, "InvalidParameter", "the parameters must conform to the specification: action.")
         if model not in MODELS or not offered(model, self.region):
             raise Refusal(400, "InvalidParameter", "Model not exist.")
+        if not takes_uploads(self.region):
+            raise Refusal(400, "InvalidParameter", "Temporary uploads are not available in this region.")
         self._meter.count(("policy", account, model), POLICIES_PER_SECOND, self.clock.now())
         data = self.storage.policy(account, model, self.origin)
         return JSONResponse({"request_id": new_request_id(), "data": data})

@@ -1,8 +1,12 @@
-"""Where a simulator may stand, and what is offered there (guide of 2026-02-12, price page of 2026-05-26)."""
+"""Where a simulator may stand, and what is offered there.
+
+Models by the guide of 2026-02-12 and the price page of 2026-05-26, video effects by their page of 2026-06-29 (Beijing
+only), temporary uploads by their page of 2026-10 (Singapore and Beijing; whether others have them was not found).
+"""
 
 from __future__ import annotations
 
-__all__ = ["offered", "vendor_id"]
+__all__ = ["offered", "takes_effects", "takes_uploads", "vendor_id"]
 
 VENDOR_IDS = {
     "singapore": "ap-southeast-1",
@@ -31,6 +35,16 @@ def offered(model_name: str, region: str | None) -> bool:
     if region == "beijing":
         return model_name not in UNITED_STATES and not model_name.startswith("wan2.1-")
     return True
+
+
+def takes_effects(region: str | None) -> bool:
+    """Whether ``template`` works there."""
+    return region in (None, "beijing")
+
+
+def takes_uploads(region: str | None) -> bool:
+    """Whether files can be put into the temporary store there."""
+    return region in (None, "singapore", "beijing")
 
 
 def vendor_id(region: str | None) -> str:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .places import offered
+from .places import offered, takes_effects
 from .refusals import BAD_URL, MESSAGES, Refusal
 
 __all__ = ["MODELS", "Model", "Order", "read_order"]
@@ -162,7 +162,10 @@ def read_order(body: object, region: str | None = None) -> Order:
         raise _outside("parameters must be an object")
 
     prompt = _text(given, "prompt")[: model.prompt_kept]
-    _text(given, "negative_prompt"), _text(given, "template")  # must be text; a camera move has no further use for them
+    _text(
+        given, "negative_prompt"
+    )  # must be text; a camera move has no further use for it, nor for the name of an effect
+    _check_effect(_text(given, "template"), region)
     doomed = _asked_to_fail(prompt)
     resolution = _choice(options, "resolution", model.tiers, model.tiers[0])
     duration = _whole(options, "duration", 5)
@@ -192,6 +195,11 @@ def read_order(body: object, region: str | None = None) -> Order:
         seed=_seed(options),
         doomed=doomed,
     )
+
+
+def _check_effect(template: str, region: str | None) -> None:
+    if template and not takes_effects(region):
+        raise _outside("template is not available in this region")
 
 
 def _named_media(given: dict[str, Any], *, wants_audio: bool) -> dict[str, str]:
