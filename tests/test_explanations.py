@@ -174,6 +174,18 @@ def test_an_unknown_code_gets_an_honest_sentence_and_the_id_for_the_support(stat
     assert not error.may_pass
 
 
+@pytest.mark.parametrize("status", [None, 501, 520])
+def test_an_unknown_code_that_may_have_made_a_task_asks_for_a_look_at_the_list_before_a_second_try(status):
+    meant = explain("Brand.New", "Oops.", status=status)
+    assert (meant.billed, meant.retry, meant.may_pass) == ("unknown", "look", False)
+    assert meant.cure.startswith("If it answers a submit, look into the task list first (%wan_tasks)")
+    assert "Run it" not in explain("Brand.New", status=418).cure  # which needs a change
+    assert failed(Task("task-1", "FAILED", code="Brand.New")).may_pass  # costs nothing
+    if status:
+        assert not refused(status, "Brand.New", "Oops.", None, submitting=True).may_pass
+        assert refused(status, "Brand.New", "Oops.", None, submitting=False).may_pass  # a question costs nothing
+
+
 def test_an_answer_to_a_question_says_nothing_about_the_bill_of_a_task():
     error = refused(401, "InvalidApiKey", "", None, submitting=False)
     assert "Nothing is billed" not in error.hint

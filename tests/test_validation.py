@@ -127,6 +127,20 @@ def test_a_last_frame_is_for_the_next_generation_only(model):
     assert (problem.field, "wan2.7-i2v" in problem.fix) == ("last_frame", True)
 
 
+@pytest.mark.parametrize(
+    ("model", "said", "nearest"),
+    [
+        ("wan2.6-i2v-flash", "480P", "Use 720P"),
+        ("wan2.6-i2v-flash", "2160P", "Use 1080P"),
+        ("wan2.2-i2v-plus", "360P", "Use 480P"),
+        ("wan2.1-i2v-turbo", "1080P", "Use 720P"),
+        ("wan2.6-i2v-flash", "4K", "Use 720P or 1080P"),
+    ],
+)
+def test_a_resolution_the_model_does_not_make_names_the_nearest(model, said, nearest):
+    assert only(model=model, resolution=said).fix == nearest
+
+
 @pytest.mark.parametrize("model", NEXT)
 @pytest.mark.parametrize("lacking", [{"audio": False}, {"shot_type": "multi"}, {"template": "flying"}])
 def test_what_the_next_generation_no_longer_has_is_refused(model, lacking):

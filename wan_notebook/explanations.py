@@ -31,10 +31,16 @@ BILLED = {
 RETRY = {
     "wait": "the same request works later; an answered 429 or 503 is sent again by itself",
     "once": "the same request may work the next time; it is not sent again by itself",
+    "look": "after a submit only once the task list shows that there is no task; a FAILED task may be tried once more",
     "no": "not before something is changed",
 }
 UNLISTED = "The list of {date} does not have this code: what the service wrote beside it is all that is known."
 NO_REASON = "The service gave neither code nor message, so the reason is not known."
+LOOK_FIRST = (
+    "If it answers a submit, look into the task list first (%wan_tasks): the task may be there. A FAILED task may be run "
+    "once more. The vendor's support can look it up by task id and request id."
+)
+NAMED = "Change what the message names; the vendor's support can look it up by its request id."
 BY_THE_IDS = "Run it once more; if it ends the same way, the vendor's support can look it up by {ids}."
 
 
@@ -53,8 +59,9 @@ class Explanation:
     billed : {"no", "unknown", "goes on"}
         ``unknown``: of a FAILED task not, but as the answer to a submit it leaves open whether there is a task.
         ``goes on``: the task that could not be canceled is billed when it succeeds.
-    retry : {"wait", "once", "no"}
-        ``wait``: the same request works later. ``once``: it may work the next time. ``no``: something has to change.
+    retry : {"wait", "once", "look", "no"}
+        ``wait``: the same request works later. ``once``: it may work the next time. ``look``: as the answer to a submit
+        only where the task list has no task of it. ``no``: something has to change.
     messages : tuple of str
         What the service's message then holds, where the code alone does not tell.
     status : tuple of int
@@ -68,15 +75,15 @@ class Explanation:
     cause: str
     cure: str
     billed: Literal["no", "unknown", "goes on"]
-    retry: Literal["wait", "once", "no"]
+    retry: Literal["wait", "once", "look", "no"]
     messages: tuple[str, ...] = ()
     status: tuple[int, ...] = ()
     source: str = ""
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same request may be accepted later."""
-        return self.retry != "no"
+        """Whether the same request may be accepted later, and nothing has to be looked at before."""
+        return self.retry in ("wait", "once")
 
     def __str__(self) -> str:
         lines = {
@@ -120,10 +127,9 @@ def explain(code: str | None, message: str | None = None, *, status: int | None 
     row = next(_fitting(code, message or "", status), None)
     if row is None:
         cause = UNLISTED.format(date=catalog().sources["ERR-0525"].date) if code else NO_REASON
-        cure = BY_THE_IDS.format(ids="task id and request id")
         if status is not None and status < OTHER_SIDE:
-            return Explanation(code, known=False, cause=cause, cure=cure, billed="no", retry="no")
-        return Explanation(code, known=False, cause=cause, cure=cure, billed="unknown", retry="once")
+            return Explanation(code, known=False, cause=cause, cure=NAMED, billed="no", retry="no")
+        return Explanation(code, known=False, cause=cause, cure=LOOK_FIRST, billed="unknown", retry="look")
     return _explanation(code, row)
 
 
@@ -178,7 +184,8 @@ def refused(
         request_id=request_id,
         hint=" ".join((meant.cause, cure, BILL[submitting])),
     )
-    error.billed, error.may_pass, error.retry_after = (False if submitting else None), meant.may_pass, retry_after
+    free = meant.retry == "look" and not submitting  # a question may be asked again at once
+    error.billed, error.may_pass, error.retry_after = (False if submitting else None), meant.may_pass or free, retry_after
     error.asks_to_wait = (status == TOO_MANY and meant.retry == "wait") or (status == OVERLOADED and meant.may_pass)
     return error
 
@@ -193,7 +200,7 @@ def failed(task: Task) -> TaskFailedError:
     cause = meant.cause if said else ""
     hint = " ".join(part for part in (cause, cure, FAILED_FREE) if part)
     error = TaskFailedError(f"task {task.task_id} failed; {reason.rstrip('.')}.", task=task, hint=hint)
-    error.may_pass = meant.may_pass
+    error.may_pass = meant.retry != "no"
     return error
 
 

@@ -6,6 +6,7 @@ problems instead of raising, so that all of them are seen at once; values that c
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook import frames
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "notes", "regional"]
 
 
+TIER = re.compile(r"[0-9]{1,9}P")
 ROUNDING = 0.1  # seconds: encoders do not cut a sound to the sample
 LACKS = {
     "last_frame": "takes no last frame",
@@ -240,6 +242,9 @@ def _track(facts: SoundFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
 def _meant(value: object, takes: Iterable[object]) -> str:
     """The closest allowed value, as advice."""
     choices = list(takes)
+    lines = {int(c[:-1]): c for c in map(str, choices) if TIER.fullmatch(c)}
+    if lines and TIER.fullmatch(str(value)):
+        return f"Use {lines[min(lines, key=lambda height: abs(height - int(str(value)[:-1])))]}"
     if isinstance(value, int):
         numbers = [c for c in choices if isinstance(c, int)]
         return f"Use {min(numbers, key=lambda c: abs(c - value))}" if numbers else "Use a positive number"
