@@ -11,7 +11,9 @@ import pytest
 
 import wan_notebook as wan
 from wan_notebook.client import WanClient
+from wan_notebook.config import Secret, Settings
 from wan_notebook.connections import open_http
+from wan_notebook.switchboard import Switchboard
 
 BODY = {"model": "wan2.6-i2v-flash", "input": {"img_url": "https://example.com/a.png"}, "parameters": {}}
 
@@ -70,3 +72,21 @@ def test_a_submit_that_no_proxy_let_through_was_never_sent(monkeypatch, answer, 
     assert f"through the proxy http://127.0.0.1:{address.rpartition(':')[2]}" in caught.value.message
     assert words in caught.value.message
     assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_that_is_mended_in_the_running_kernel_is_used_from_then_on(monkeypatch):
+    settings = Settings("singapore", None, Secret("sk-proxy"), "given in the call", None)
+
+    async def ask(address):
+        ways = Switchboard("test")
+        for proxy in ("http://127.0.0.1:9", address):
+            behind(monkeypatch, proxy)
+            client = await ways.connect(settings)
+            with pytest.raises(wan.TransportError):
+                await client.knock()
+        assert await ways.connect(settings) is client
+        await ways.close()
+
+    with a_proxy(b"") as (address, asked):
+        asyncio.run(ask(address))
+    assert len(asked) == 1

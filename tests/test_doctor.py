@@ -79,7 +79,7 @@ def test_a_key_that_fits_is_ok_and_every_region_was_asked_once_for_the_shortest_
     assert found["key"].said == "set (DASHSCOPE_API_KEY)"
     assert found["region"].said == "beijing (--region)"
     assert (found["beijing (in use)"].level, found["beijing (in use)"].said) == ("ok", "takes the key")
-    assert (found["singapore"].level, found["singapore"].said) == ("ok", "refuses the key")
+    assert (found["singapore"].level, found["singapore"].said) == ("info", "refuses the key")
     assert "cannot be reached" in found["virginia"].said
     for place in (places["singapore"], places["beijing"]):
         assert asked(place) == [("GET", "/api/v1/tasks", "page_size=1")]
@@ -117,7 +117,7 @@ def test_without_a_key_the_regions_are_asked_without_one(places, tmp_path, monke
     found = lines(report)
     assert (found["key"].level, found["key"].said) == ("problem", "not set")
     assert "--region simulator" in found["key"].do
-    assert (found["singapore (in use)"].level, found["beijing"].said) == ("ok", "answers")
+    assert (found["singapore (in use)"].level, found["beijing"].said) == ("info", "answers")
     assert all("authorization" not in one.headers for one in places["beijing"].requests)
 
 
@@ -193,7 +193,7 @@ def test_a_clock_that_is_wrong_is_noticed(tmp_path, monkeypatch):
         (
             {"HTTPS_PROXY": "http://me:secret@proxy.example:3128"},
             "proxy",
-            "ok",
+            "ok",  # everything that is asked here is on this machine
             "https through http://proxy.example:3128",
         ),
         ({"ALL_PROXY": "socks5://proxy.example:1080"}, "settings", "problem", "socksio"),
@@ -220,6 +220,41 @@ def test_settings_that_stand_in_the_way_are_named(places, tmp_path, monkeypatch,
     assert (found.level, words in found.said) == (level, True), found
     for secret in ("secret", "LTAI0123", "sk-sp-0123"):
         assert secret not in str(report)
+
+
+def test_a_dead_proxy_is_named_as_the_cause(tmp_path, monkeypatch):
+    with Hostile() as gone:
+        pass
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, gone.root.replace("//", "//me:secret@"))
+    region = replace(catalog().regions["singapore"], base_url="https://wan.invalid/api/v1", workspace_base_url=None)
+    report = look(tmp_path, {"singapore": region})
+    found = lines(report)
+    assert found["proxy"].level == "problem"
+    assert f"Nothing came through {gone.root}: look whether it runs" in found["proxy"].do
+    assert f"through the proxy {gone.root} (" in found["singapore (in use)"].said
+    assert "secret" not in str(report)
+
+
+def test_a_region_without_an_address_does_not_keep_the_others_from_being_asked(places, tmp_path):
+    regions = {**moved(places), "frankfurt": catalog().regions["frankfurt"]}
+    report = look(tmp_path, regions, region="frankfurt")
+    found = lines(report)
+    assert "no shared address" in found["settings"].said
+    assert (found["beijing"].level, found["beijing"].said) == ("ok", "takes the key")
+    assert (found["singapore"].level, found["frankfurt"].level) == ("info", "info")
+
+
+@pytest.mark.parametrize("by_address", [False, True])
+def test_no_cure_leads_back_to_the_doctor(places, tmp_path, monkeypatch, by_address):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-invalid-0123456789abcdef")
+    if by_address:
+        monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", places["singapore"].base_url)
+    do = lines(look(tmp_path, moved(places)))["singapore (in use)"].do
+    assert "%wan_doctor" not in do
+    assert ("base URL" if by_address else "copy it again") in do
+    assert "--region" not in do
 
 
 def test_folders_that_cannot_be_written_are_problems(places, tmp_path, monkeypatch):
@@ -271,7 +306,7 @@ def test_from_a_terminal_the_exit_code_tells(tmp_path, monkeypatch):
     assert good.returncode == 0, good.stderr
     report = json.loads(good.stdout)
     assert report["ok"] is True
-    assert {finding["level"] for finding in report["findings"]} <= {"ok", "warning"}
+    assert {finding["level"] for finding in report["findings"]} <= {"ok", "info", "warning"}
     bad = run()
     assert bad.returncode == 1, bad.stderr
     assert "problem" in bad.stdout

@@ -83,6 +83,8 @@ def test_a_key_of_another_region_is_recognised_wherever_it_is_refused(places, ca
     assert asked(places["beijing"]) == [("GET", "list")]
     assert BEIJING_KEY not in str(error)
     assert ("Nothing is billed" in error.hint) == (call == "submit")
+    assert "%wan_doctor" not in error.hint
+    assert "wrong, was deleted" not in error.hint
 
 
 def test_the_card_of_a_refused_job_names_the_right_region(places, tmp_path):

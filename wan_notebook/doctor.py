@@ -19,7 +19,7 @@ from wan_notebook.hosts import Host, address_of, hosts, owner, region_of
 from wan_notebook.markup import tag
 from wan_notebook.phrases import clean
 from wan_notebook.premises import Finding, codecs, folder, packages, plugin, proxies, simulator_packages
-from wan_notebook.probes import PLAN_KEY, is_plan_key, knock, right_place
+from wan_notebook.probes import NOBODYS_KEY, PLAN_KEY, is_plan_key, knock, right_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,14 @@ if TYPE_CHECKING:
 __all__ = ["Report", "examine"]
 
 SKEW_SECONDS = 60.0  # an answer's date has whole seconds, and the answer takes a moment
-LOOKS = {"ok": ("✓", markup.GREEN), "warning": ("!", markup.AMBER), "problem": ("✗", markup.RED)}
+LOOKS = {
+    "ok": ("✓", markup.GREEN),
+    "info": ("·", markup.GREY),
+    "warning": ("!", markup.AMBER),
+    "problem": ("✗", markup.RED),
+}
 NETWORK = "Look at the network, the proxy and the address; without any of them: --region simulator."
+ELSEWHERE = "Look whether the key belongs to the base URL's place, or leave the base URL out."
 OUTPUT = "Give another one: --output-dir, %config WanMagics.output_dir."
 
 
@@ -78,15 +84,15 @@ class Report:
         rows = []
         for found in self.findings:
             sign, colour = LOOKS[found.level]
-            weight = "normal" if found.level == "ok" else "bold"
+            weight = "normal" if found.level in ("ok", "info") else "bold"
             mark = tag("span", f"{sign} {found.level}", style=f"color:{colour};font-weight:{weight}")
             do = tag("div", "→ ", found.do, style=f"font-weight:{weight}") if found.do else None
             rows.append(
                 tag(
                     "tr",
                     tag("td", mark, style=f"{cell};white-space:nowrap"),
-                    tag("td", found.topic, style=f"{cell};white-space:nowrap"),
-                    tag("td", tag("div", found.said), do, style=f"{cell};{markup.WRAP}"),
+                    tag("td", found.topic, style=f"{cell};{markup.WRAP}"),
+                    tag("td", tag("div", found.said), do, style=f"{cell};{markup.WRAP_ANYWHERE}"),
                 )
             )
         table = tag("table", tag("tbody", *rows), style="border-collapse:collapse;margin:8px 0 0 0;table-layout:auto")
@@ -121,21 +127,28 @@ def examine(
         Instead of the catalogue's: the same names at other addresses.
     """
     findings: list[Finding] = []
-    address, simulated = None, False
+    address, simulated, reached = None, False, True
     try:
         settings = Settings.resolve(region=region, preferences=preferences)
         findings.append(_key(settings))
         name = region_of(settings, regions)
         simulated = name == SIMULATOR and settings.base_url is None
         findings += _place(settings, name)
-        address = address_of(name, settings, regions)
-        findings += _simulator() if address is None else _apart(_service(settings, name, address, regions))
+        try:
+            address = address_of(name, settings, regions)
+        except ConfigurationError as error:
+            findings.append(Finding("settings", "problem", error.message, error.hint))
+        if address is None and simulated:
+            findings += _simulator()
+        else:
+            said, reached = _apart(_service(settings, name, address, regions))
+            findings += said
     except ConfigurationError as error:
         findings.append(Finding("settings", "problem", error.message, error.hint))
     return Report(
         (
             *findings,
-            *([] if simulated else [proxies(address)]),
+            *([] if simulated else [proxies(address, reached=reached)]),
             folder("clips", outputs, do=OUTPUT),
             folder("state", home(), do="Name another folder in WAN_NOTEBOOK_HOME.", needed=simulated),
             *plugin(front_end, answered=plugin_answered),
@@ -151,7 +164,7 @@ def _key(settings: Settings) -> Finding:
         do = "%wan_login, DASHSCOPE_API_KEY before Jupyter starts, or ~/.dashscope/api_key; or --region simulator."
         return Finding("key", "problem", "not set", do)
     if settings.region == SIMULATOR and settings.base_url is None:
-        return Finding("key", "ok", "none is needed: the simulator has its own and never gets yours")
+        return Finding("key", "info", "none is needed: the simulator has its own and never gets yours")
     key, said = settings.key.reveal(), f"set ({settings.key_source})"
     if is_plan_key(key):
         return Finding("key", "problem", said, PLAN_KEY)
@@ -188,13 +201,13 @@ def _simulator() -> list[Finding]:
     return [Finding("service", "ok", f"the simulator {said}; nothing is billed and no network is needed")]
 
 
-def _apart(looking: Any) -> list[Finding]:
+def _apart(looking: Any) -> tuple[list[Finding], bool]:
     """Run a coroutine on a thread and loop of its own: the kernel's loop is busy, and may have been patched."""
 
-    def run() -> list[Finding]:
+    def run() -> tuple[list[Finding], bool]:
         loop = asyncio.new_event_loop()
         try:
-            found: list[Finding] = loop.run_until_complete(looking)
+            found: tuple[list[Finding], bool] = loop.run_until_complete(looking)
             return found
         finally:
             loop.close()
@@ -203,26 +216,32 @@ def _apart(looking: Any) -> list[Finding]:
         return pool.submit(run).result()
 
 
-async def _service(settings: Settings, name: str, address: str, regions: Mapping[str, Region] | None) -> list[Finding]:
-    here = owner(address, regions)
+async def _service(
+    settings: Settings, name: str, address: str | None, regions: Mapping[str, Region] | None
+) -> tuple[list[Finding], bool]:
+    """What the regions say, and whether anything came back from any of them; without an address only the others."""
+    here = owner(address, regions) if address else None
     key = settings.key.reveal() if settings.key else ""
-    asked = hosts(settings.workspace, regions) if here else [Host(name, address, own=False)]
+    asked = hosts(settings.workspace, regions) if here or address is None else [Host(name, address, own=False)]
     key = "" if is_plan_key(key) else key
     async with open_http("wan-notebook doctor") as http:
         probes = await knock(asked, http=http, key=key, workspace=settings.workspace)
-    mine = next(probe for probe in probes if probe.host == (here or asked[0]))
+    mine = next((probe for probe in probes if probe.host == (here or asked[0])), None) if address else None
     others = [probe for probe in probes if probe is not mine]
-    findings = [_verdict(mine, others, keyed=bool(key), by_address=settings.base_url is not None)]
+    by_address = settings.base_url is not None
+    findings = [_verdict(mine, others, keyed=bool(key), by_address=by_address)] if mine else []
     for probe in others:
         answers = not key and probe.verdict == "refused"
-        findings.append(Finding(_topic(probe.host), "ok", "answers" if answers else probe.said))
-    if here is None:
+        good = answers or probe.verdict == "taken"
+        said = "answers" if answers else probe.said
+        findings.append(Finding(_topic(probe.host), "ok" if good else "info", said))
+    if here is None and address:
         said = "not asked: a key for a base URL of your own is shown to nobody else"
-        findings.append(Finding("other regions", "ok", said))
+        findings.append(Finding("other regions", "info", said))
     else:
         alone = sorted({r for r in (regions or catalog().regions) if r != SIMULATOR} - {p.host.region for p in probes})
-        findings += [Finding(r, "ok", "not asked: it is reached by a workspace's own host only") for r in alone]
-    return [*findings, _clock([mine, *others])]
+        findings += [Finding(r, "info", "not asked: it is reached by a workspace's own host only") for r in alone]
+    return [*findings, _clock([*([mine] if mine else []), *others])], any(p.verdict != "unreachable" for p in probes)
 
 
 def _topic(host: Host) -> str:
@@ -234,10 +253,10 @@ def _verdict(mine: Probe, others: list[Probe], *, keyed: bool, by_address: bool)
     if mine.verdict == "taken":
         return Finding(topic, "ok", mine.said)
     if mine.verdict == "refused" and not keyed:
-        return Finding(topic, "ok", "answers; whether it would take a key is not known")
+        return Finding(topic, "info", "answers; whether it would take a key is not known")
     if mine.verdict == "refused":
         place = right_place(mine.host, others, by_address=by_address)
-        return Finding(topic, "problem", "refuses the key", place or cure)
+        return Finding(topic, "problem", "refuses the key", place or (ELSEWHERE if by_address else NOBODYS_KEY))
     passing = mine.meant is not None and mine.meant.may_pass
     return Finding(topic, "warning" if passing else "problem", mine.said, cure)
 
@@ -245,7 +264,7 @@ def _verdict(mine: Probe, others: list[Probe], *, keyed: bool, by_address: bool)
 def _clock(probes: list[Probe]) -> Finding:
     ahead = next((probe.ahead_seconds for probe in probes if probe.ahead_seconds is not None), None)
     if ahead is None:
-        return Finding("clock", "ok", "not compared: no host told the time")
+        return Finding("clock", "info", "not compared: no host told the time")
     if abs(ahead) <= SKEW_SECONDS:
         return Finding("clock", "ok", "agrees with the service's to a minute")
     minutes = f"{abs(ahead) / 60:.0f} minutes {'behind' if ahead > 0 else 'ahead of'} the service's"

@@ -26,6 +26,7 @@ __all__ = [
     "NAME",
     "RED",
     "WRAP",
+    "WRAP_ANYWHERE",
     "Html",
     "badge",
     "bullets",
@@ -47,6 +48,8 @@ __all__ = [
 BLUE, GREEN, AMBER, RED, GREY = "#4a86e8", "#34a058", "#d08a10", "#d9534f", "#8a8f98"
 MUTED = "opacity:0.75;font-size:0.9em"
 WRAP = "overflow-wrap:break-word"
+WRAP_ANYWHERE = "overflow-wrap:anywhere"  # for cells of tables: the other one would leave them as wide as a long path
+LONG_WORD = 16
 NAME = "font-size:1.15em"
 LINE = "rgba(128,128,128,0.35)"
 
@@ -171,7 +174,7 @@ def table(rows: Iterable[tuple[str, object, str]]) -> Html:
         tag(
             "tr",
             tag("td", name, style=f"{cell};white-space:nowrap"),
-            tag("td", tag("bdi", value), " ", tag("span", remark, style=MUTED), style=f"{cell};{WRAP}"),
+            tag("td", tag("bdi", value), " ", tag("span", remark, style=MUTED), style=f"{cell};{WRAP_ANYWHERE}"),
         )
         for name, value, remark in rows
     ]
@@ -182,6 +185,11 @@ def columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     """Rows of values below their headings."""
     cell = "text-align:left;vertical-align:top;padding:2px 14px 2px 6px"
     head = tag("tr", *(tag("th", heading, style=cell) for heading in headings))
-    lines = [tag("tr", *(tag("td", tag("bdi", value), style=cell) for value in row)) for row in rows]
+    lines = [tag("tr", *(tag("td", tag("bdi", value), style=cell + _breaks(value)) for value in row)) for row in rows]
     look = "border-collapse:collapse;margin:0;table-layout:auto"
     return tag("table", tag("thead", head), tag("tbody", *lines), style=look)
+
+
+def _breaks(value: object) -> str:
+    """Ids and paths may be broken where the page is narrow; dates and words may not."""
+    return f";{WRAP_ANYWHERE}" if any(len(word) > LONG_WORD for word in str(value).split()) else ""

@@ -12,14 +12,15 @@ import platform
 import shutil
 import sys
 import tempfile
-import urllib.request
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
+from wan_notebook.addresses import proxy_of, public_url
 from wan_notebook.phrases import file_size
 
 if TYPE_CHECKING:
@@ -40,15 +41,15 @@ class Finding:
     Parameters
     ----------
     topic : str
-    level : {"ok", "warning", "problem"}
-        ``problem``: a submit would not work.
+    level : {"ok", "info", "warning", "problem"}
+        ``info``: not known, or not needed. ``problem``: a submit would not work.
     said : str
     do : str
         What to do about it.
     """
 
     topic: str
-    level: Literal["ok", "warning", "problem"]
+    level: Literal["ok", "info", "warning", "problem"]
     said: str
     do: str = ""
 
@@ -82,27 +83,27 @@ def folder(topic: str, path: Path, *, do: str, needed: bool = True) -> Finding:
     return Finding(topic, "ok", said)
 
 
-def proxies(address: str | None) -> Finding:
-    """Which proxy the way to ``address`` takes; its user name and password are not shown."""
-    found = {name: value for name, value in urllib.request.getproxies().items() if name != "no"}
+def proxies(address: str | None, *, reached: bool = True) -> Finding:
+    """Which proxy the way to ``address`` takes; its user name and password are not shown.
+
+    Parameters
+    ----------
+    reached : bool
+        Whether anything came back from there.
+    """
+    found = {name: public_url(value) for name, value in getproxies().items() if name != "no"}
     if not found:
         return Finding("proxy", "ok", "none")
-    shown = ", ".join(f"{name} through {_without_password(value)}" for name, value in sorted(found.items()))
-    parts = urlsplit(address or "")
-    if parts.hostname and urllib.request.proxy_bypass(parts.hostname):
-        return Finding("proxy", "ok", f"{shown}; not for {parts.hostname} (NO_PROXY)")
-    used = found.get(parts.scheme or "https") or found.get("all", "")
+    shown = ", ".join(f"{name} through {value}" for name, value in sorted(found.items()))
+    used = proxy_of(address or "https:")
+    if not used:
+        return Finding("proxy", "ok", f"{shown}; not for {urlsplit(address or '').hostname} (NO_PROXY)")
     if used.startswith("socks") and find_spec("socksio") is None:
         return Finding("proxy", "problem", shown, 'A SOCKS proxy needs: python -m pip install "httpx[socks]"')
+    if not reached:
+        do = f"Nothing came through {used}: look whether it runs, lets you through, or is still needed (HTTPS_PROXY)."
+        return Finding("proxy", "problem", shown, do)
     return Finding("proxy", "ok", shown)
-
-
-def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-    except ValueError:
-        return "an address that cannot be read"
 
 
 def plugin(front_end: str, *, answered: bool | None) -> list[Finding]:
@@ -128,7 +129,7 @@ def plugin(front_end: str, *, answered: bool | None) -> list[Finding]:
             cure = f"{known} -m pip install {NAME}, then reload the page."
             findings.append(Finding("plugin in Jupyter", "warning", said, cure))
     elif lab:
-        findings.append(Finding("plugin in Jupyter", "ok", "not known: Jupyter runs elsewhere"))
+        findings.append(Finding("plugin in Jupyter", "info", "not known: Jupyter runs elsewhere"))
     if lab:
         findings.append(_answer(answered))
     return findings
@@ -138,7 +139,7 @@ def _answer(answered: bool | None) -> Finding:
     if answered:
         return Finding("plugin", "ok", "has answered: records go into the metadata of their cells")
     if answered is None:
-        return Finding("plugin", "ok", "not heard of yet: it speaks when a cell shows a card")
+        return Finding("plugin", "info", "not heard of yet: it speaks when a cell shows a card")
     do = f"Install {NAME} where Jupyter itself runs and reload the page. `wan-notebook sync` copies records meanwhile."
     return Finding("plugin", "warning", "did not answer: records stay in the outputs only", do)
 
@@ -225,4 +226,4 @@ def simulator_packages(*, needed: bool) -> Finding:
         return Finding("simulator", "ok", "can be started (--region simulator)")
     do = 'python -m pip install "wan-notebook[simulator]"'
     said = f"not installed ({', '.join(missing)}); needed for --region simulator only"
-    return Finding("simulator", "problem" if needed else "ok", said, do if needed else "")
+    return Finding("simulator", "problem" if needed else "info", said, do if needed else "")

@@ -15,7 +15,7 @@ from wan_notebook.addresses import is_loopback
 from wan_notebook.answers import json_object
 from wan_notebook.client import WanClient
 from wan_notebook.errors import TransportError
-from wan_notebook.explanations import explain
+from wan_notebook.explanations import BILL, explain
 from wan_notebook.hosts import address_of, hosts, owner, region_of
 from wan_notebook.wire import decode_error
 from wan_notebook.wording import one_of
@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from wan_notebook.facts import Region
     from wan_notebook.hosts import Host
 
-__all__ = ["PLAN_KEY", "Guide", "Probe", "is_plan_key", "knock", "of_the_key", "right_place"]
+__all__ = ["NOBODYS_KEY", "PLAN_KEY", "Guide", "Probe", "is_plan_key", "knock", "of_the_key", "right_place"]
 
 PROBE_SECONDS = 4.0
 REMEMBERED_SECONDS = 60.0
 OK, UNAUTHORIZED, REDIRECTS = 200, 401, range(300, 400)
 PLAN_KEY = "It is a plan key (sk-sp-...), which works on its plan's own host only: take an ordinary Model Studio key."
+NOBODYS_KEY = "It is wrong, was deleted, or belongs to a region that did not answer: copy it again from its console."
 
 Verdict = Literal["taken", "refused", "open", "unreachable", "strange"]
 
@@ -180,7 +181,7 @@ class Guide:
         if settings.key is None or not of_the_key(error.code):
             return
         if is_plan_key(settings.key.reveal()):
-            error.hint = f"{PLAN_KEY} {error.hint}"
+            error.hint = f"{PLAN_KEY} {BILL[error.billed is False]}"
             return
         base_url = address_of(region_of(settings, self.regions), settings, self.regions)
         here = owner(base_url, self.regions) if base_url else None
@@ -194,7 +195,7 @@ class Guide:
             self._asked[name] = time.monotonic(), finding
         advice = await asyncio.shield(self._asked[name][1])
         if advice:
-            error.hint = f"{advice} {error.hint}"
+            error.hint = f"{advice} {BILL[error.billed is False]}"  # what it may have been is of no more use
 
     async def _find(self, here: Host, http: httpx.AsyncClient, settings: Settings) -> str:
         key = settings.require_key().reveal()
@@ -204,4 +205,4 @@ class Guide:
         if advice:
             return advice
         asked = dict.fromkeys(probe.host.region for probe in found if probe.verdict == "refused")
-        return f"It was refused in {one_of(list(asked))}, too." if asked else ""
+        return f"It was refused in {one_of(list(asked))}, too. {NOBODYS_KEY}" if asked else ""

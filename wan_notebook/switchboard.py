@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.request import getproxies
 
 from wan_notebook.addresses import is_loopback
 from wan_notebook.client import WanClient
@@ -38,6 +39,8 @@ class Switchboard:
     def __init__(self, user_agent: str, regions: Mapping[str, Region] | None = None) -> None:
         self._user_agent, self._regions, self._guide = user_agent, regions, Guide(regions)
         self._http: httpx.AsyncClient | None = None
+        self._proxies: dict[str, str] = {}
+        self._earlier: list[httpx.AsyncClient] = []  # jobs may still be using them
         self._clients: dict[tuple[Settings, str], WanClient] = {}
         self._transfers = asyncio.Semaphore(TRANSFERS)
 
@@ -62,8 +65,10 @@ class Switchboard:
         _, base_url = self.place(settings)
         if base_url is None:
             base_url = await asyncio.to_thread(_simulator)
-        if self._http is None:
-            self._http = open_http(self._user_agent)
+        if self._http is None or getproxies() != self._proxies:  # a proxy was set, or mended, in the running kernel
+            self._earlier += [self._http] if self._http else []
+            self._clients.clear()
+            self._proxies, self._http = getproxies(), open_http(self._user_agent)
         known = self._clients.get((settings, base_url))  # it knows already whether a simulator is there
         if known is None:
             known = self._clients[settings, base_url] = WanClient(
@@ -80,8 +85,10 @@ class Switchboard:
     async def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         if self._http is not None:
-            await self._http.aclose()
+            for http in (self._http, *self._earlier):
+                await http.aclose()
             self._http = None
+            self._earlier.clear()
             self._clients.clear()
             self._transfers = asyncio.Semaphore(TRANSFERS)  # the old one belongs to the loop that ends
 
