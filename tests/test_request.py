@@ -180,7 +180,7 @@ def test_a_duration_the_model_does_not_make_names_the_nearest_it_makes(model: st
 
 def test_a_resolution_the_model_does_not_make_is_refused_with_what_it_makes() -> None:
     problem = only(model="wan2.2-i2v-plus", resolution="720P")
-    assert (problem.allowed, problem.fix) == ("480P or 1080P", "Use 480P or 1080P")
+    assert (problem.allowed, problem.fix) == ("480P or 1080P", "Use 480P")
 
 
 @pytest.mark.parametrize("name", catalog().models)
@@ -437,13 +437,13 @@ def test_a_list_of_media_that_cannot_be_read_is_no_parameter(given: dict[str, An
 
 
 def test_an_unknown_model_is_a_warning_with_a_did_you_mean_and_a_pass_through() -> None:
-    with pytest.warns(UnknownModelWarning, match="Did you mean wan2.6-i2v-flash?"):
-        asked = request(model="wan2.6-i2v-falsh", resolution="4K", duration=60, audio=False, shot_type="triple")
+    with pytest.warns(UnknownModelWarning, match=r"not in the catalogue \(did you mean wan2.6-i2v-flash\?\)"):
+        asked = request(model="wan2.6-i2v-fast", resolution="4K", duration=60, audio=False, shot_type="triple")
     assert asked.effective() | {"image": None} == {
         "prompt": "",
         "image": None,
         "last_frame": None,
-        "model": "wan2.6-i2v-falsh",
+        "model": "wan2.6-i2v-fast",
         "resolution": "4K",
         "duration": 60,
         "audio": False,
@@ -456,6 +456,21 @@ def test_an_unknown_model_is_a_warning_with_a_did_you_mean_and_a_pass_through() 
         "template": None,
         **UNPREPARED,
     }
+
+
+@pytest.mark.parametrize("slip", ["wan2.6-i2v-flahs", "wan2.6-i2v-flas", "wan2.6_i2v_flash", "Wan2.6-i2v-flassh"])
+def test_a_slip_in_a_known_name_is_refused_whatever_else_is_asked(slip: str) -> None:
+    (found,) = problems(model=slip, duration=20, resolution="4K")
+    assert (found.field, found.fix) == ("model", "Did you mean wan2.6-i2v-flash?")
+
+
+@pytest.mark.parametrize(
+    "name", ["wan2.8-i2v", "wan2.6-i2v-eu", "wan2.7-i2v-plus", "wan2.6-i2v-flash-2027-01-01", "mine"]
+)
+def test_a_name_that_may_be_a_new_model_is_a_note_and_no_problem(name: str) -> None:
+    with pytest.warns(UnknownModelWarning):
+        (note,) = request(model=name).notes
+    assert note.startswith(f"model {name} is not in the catalogue")
 
 
 def test_of_an_unknown_model_the_protocol_is_still_checked() -> None:

@@ -37,8 +37,8 @@ RETRY = {
 UNLISTED = "The list of {date} does not have this code: what the service wrote beside it is all that is known."
 NO_REASON = "The service gave neither code nor message, so the reason is not known."
 LOOK_FIRST = (
-    "If it answers a submit, look into the task list first (%wan_tasks): the task may be there. A FAILED task may be run "
-    "once more. The vendor's support can look it up by task id and request id."
+    "If it answers a submit, look into the task list first (%wan_tasks): the task may be there. A FAILED task may be "
+    "run once more. The vendor's support can look it up by task id and request id."
 )
 NAMED = "Change what the message names; the vendor's support can look it up by its request id."
 BY_THE_IDS = "Run it once more; if it ends the same way, the vendor's support can look it up by {ids}."
@@ -185,7 +185,11 @@ def refused(
         hint=" ".join((meant.cause, cure, BILL[submitting])),
     )
     free = meant.retry == "look" and not submitting  # a question may be asked again at once
-    error.billed, error.may_pass, error.retry_after = (False if submitting else None), meant.may_pass or free, retry_after
+    error.billed, error.may_pass, error.retry_after = (
+        (False if submitting else None),
+        meant.may_pass or free,
+        retry_after,
+    )
     error.asks_to_wait = (status == TOO_MANY and meant.retry == "wait") or (status == OVERLOADED and meant.may_pass)
     return error
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from wan_notebook import fields, frames, validation
-from wan_notebook.catalog import catalog, predicted_size, suggest
+from wan_notebook.catalog import catalog, predicted_size
 from wan_notebook.checked import Checked
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.facts import ParameterInfo
@@ -142,7 +142,7 @@ class I2VRequest(Checked):
         self._facts = facts
         self._notes = validation.notes(vars(self), facts)
         if not self.spec.known:
-            _warn_unknown(self.model)
+            warnings.warn(validation.unlisted(self.model), UnknownModelWarning, stacklevel=2)
 
     @property
     def spec(self) -> ModelSpec:
@@ -273,10 +273,3 @@ def parameters(model: str | None = None) -> tuple[ParameterInfo, ...]:
             )
         )
     return tuple(table)
-
-
-def _warn_unknown(model: str) -> None:
-    close = suggest(model, catalog().models)
-    meant = f" Did you mean {close}?" if close else ""
-    text = f"{shown(model)} is not in the catalogue: sent as it is, its price is unknown.{meant}"
-    warnings.warn(text, UnknownModelWarning, stacklevel=3)

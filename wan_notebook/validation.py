@@ -16,7 +16,7 @@ from wan_notebook.errors import Problem
 from wan_notebook.fields import allowed
 from wan_notebook.media import ImageFacts
 from wan_notebook.sounds import OTHER_SUFFIX, SoundFacts
-from wan_notebook.wording import one_of, shown, suggest
+from wan_notebook.wording import one_of, shown, slip, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wan_notebook.facts import ModelSpec
     from wan_notebook.media import Facts
 
-__all__ = ["check", "notes", "regional"]
+__all__ = ["check", "notes", "regional", "unlisted"]
 
 
 TIER = re.compile(r"[0-9]{1,9}P")
@@ -62,7 +62,7 @@ def check(values: Mapping[str, Any], facts: Mapping[str, Facts], readable: Calla
 def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """What the person should know about a valid request."""
     spec = catalog().model(values["model"])
-    said = list(frames.notes(values, facts, spec))
+    said = [*([] if spec.known else [unlisted(spec.name)]), *frames.notes(values, facts, spec)]
     if values["audio_url"] is not None and values["audio"] is False:
         said.append("audio_url is sent but not heard: with audio off the clip is silent")
     else:
@@ -72,6 +72,13 @@ def notes(values: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[str, .
     addresses = [item.source for item in facts.values() if item.kind == "url"]
     said += [f"{shown(url)} {NEAR_ONLY}" for url in addresses if unreachable(url)]
     return tuple(said)
+
+
+def unlisted(model: str) -> str:
+    """What is said of a model nobody here knows."""
+    close = suggest(model, catalog().models)
+    meant = f" (did you mean {close}?)" if close else ""
+    return f"model {shown(model)} is not in the catalogue{meant}: it is sent as it is, its price is unknown"
 
 
 def _heard(facts: SoundFacts, duration: int) -> str:
@@ -134,6 +141,14 @@ def _uploads(
         fix = "Add fit=True (--fit) to have it made smaller, or give an https:// address"
         for name, said in frames.only_small(facts, values, spec):
             yield Problem(name, "", f"{said}, and {missing}", able, fix)
+
+
+def _misspelt(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
+    models = catalog().models
+    if values["model"] not in models and (close := slip(values["model"], models)):
+        yield Problem(
+            "model", shown(values["model"]), "there is no such model", allowed("model", spec), f"Did you mean {close}?"
+        )
 
 
 def _length(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
@@ -210,7 +225,7 @@ def _able(name: str) -> list[str]:
     return [spec.name for spec in models if name != "template" or spec.template == "documented"]
 
 
-RULES = (_length, _choices, _shots, _sound, _lacking)
+RULES = (_misspelt, _length, _choices, _shots, _sound, _lacking)
 
 
 def _medium(facts: Facts, values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:

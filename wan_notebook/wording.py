@@ -18,7 +18,7 @@ from wan_notebook.addresses import is_address, public_url
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["holds_key", "kind", "one_of", "redacted", "shown", "suggest", "trouble"]
+__all__ = ["holds_key", "kind", "one_of", "redacted", "shown", "slip", "suggest", "trouble"]
 
 # A key as the service hands them out; "task-…" and "risk-taking" are not keys.
 KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}|(?<![A-Za-z0-9])Bearer\s+sk-[A-Za-z0-9_-]*", re.IGNORECASE)
@@ -96,6 +96,36 @@ def suggest(word: str, choices: Iterable[object]) -> str:
     by_lower = {str(choice).lower(): str(choice) for choice in choices}
     close = difflib.get_close_matches(word.strip().lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else ""
+
+
+def slip(word: str, choices: Iterable[str]) -> str:
+    """Find the choice that ``word`` is but for a slip: one letter too many, missing or wrong, two swapped, other signs.
+
+    Digits count as they are: they tell one version from another.
+
+    >>> slip("wan2.6-i2v-flahs", ["wan2.6-i2v-flash"]), slip("wan2.6_i2v_flash", ["wan2.6-i2v-flash"])
+    ('wan2.6-i2v-flash', 'wan2.6-i2v-flash')
+    >>> slip("wan2.9-i2v", ["wan2.6-i2v"]), slip("wan2.6-i2v-plus", ["wan2.6-i2v"])
+    ('', '')
+    """
+    said = re.sub(r"[\W_]", "", word.lower())
+    for choice in choices:
+        known = re.sub(r"[\W_]", "", choice.lower())
+        start = _alike(said, known)
+        mine, its = said[start:][::-1], known[start:][::-1]
+        end = _alike(mine, its)
+        mine, its = mine[end:], its[end:]
+        near = max(len(mine), len(its)) <= 1 or (len(mine) == 2 and mine == its[::-1])  # noqa: PLR2004  a pair of letters
+        if near and re.findall("[0-9]", said) == re.findall("[0-9]", known):
+            return choice
+    return ""
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next(
+        (at for at, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1), min(len(one), len(other))
+    )
 
 
 def one_of(words: Iterable[object]) -> str:
