@@ -94,6 +94,16 @@ def test_it_waits_and_prints_the_clips_path_alone(folder: Path) -> None:
     assert KEY not in done.stderr + done.stdout
 
 
+def test_why_it_waits_is_said_once(folder: Path, server: Hostile) -> None:
+    server.on(
+        "POST", SUBMIT, Answer(429, {"code": "Throttling.RateQuota", "message": "slow"}, {"Retry-After": "0"}),
+        Answer(400, {"code": "InvalidParameter", "message": "no"}),
+    )  # fmt: skip
+    done = run(folder, *CAT, env=ready(server.base_url))
+    assert done.returncode != 0
+    assert done.stderr.count("Throttling.RateQuota") == 1, done.stderr
+
+
 def test_json_holds_the_path_and_the_record(here: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     with Simulator(speed=500, render="shape") as sim:
         monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", sim.base_url)

@@ -108,6 +108,19 @@ def test_a_key_in_the_line_is_refused_and_not_repeated(line):
     assert "0123456789" not in said
 
 
+@pytest.mark.parametrize("word", ["--help", "-h", "--nosuch", "--res", "--text"])
+def test_nothing_far_fetched_is_suggested(word):
+    said = problems(f"cat {word}")
+    assert "Did you mean" not in said
+    assert "See %%wan_i2v? for all options" in said
+
+
+def test_the_help_fits_a_page_and_names_the_switches_opposites():
+    text = help_text()
+    assert max(map(len, text.splitlines())) <= 88
+    assert "--no-SWITCH" in text.splitlines()[0]
+
+
 def test_every_parameter_has_an_option_and_stands_in_the_help():
     shown = help_text()
     for info in parameters():

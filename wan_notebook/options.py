@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wan_notebook.errors import InvalidRequestError, Problem
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Parser", "add", "help_text", "parse", "read"]
 
+LIKENESS = 0.7  # of a word to the option it may mean
+ASKS_FOR_HELP = ("--help", "-h")
+WIDTH = 88  # characters of the help: JupyterLab's pager breaks longer lines inside words
 SHORT = {"model": "-m", "image": "-i", "resolution": "-r", "duration": "-d", "seed": "-s"}
 
 
@@ -68,7 +72,14 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, prog: str, surplus: str = "") -> None:
-        super().__init__(prog=prog, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+        super().__init__(
+            prog=prog,
+            usage="%(prog)s [NAME] [--OPTION VALUE] [--SWITCH or --no-SWITCH] ...",
+            add_help=False,
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
+            formatter_class=partial(argparse.HelpFormatter, width=WIDTH),
+        )
         self.surplus = surplus
 
     def error(self, message: str) -> NoReturn:
@@ -179,6 +190,8 @@ def _unknown(token: str, parser: Parser) -> Problem:
         return Problem("line", shown(token), "one word too many", fix=parser.surplus)
     word = token.partition("=")[0]
     known: Sequence[str] = [name for name in parser._option_string_actions if name.startswith("--")]  # noqa: SLF001  argparse has no public list
-    close = suggest(word.replace("_", "-"), known)
+    bare = word.lstrip("-").replace("_", "-")
+    close = suggest(bare, [name[2:] for name in known], likeness=LIKENESS) if word not in ASKS_FOR_HELP else ""
+    close = close and f"--{close}"
     fix = f"Did you mean {close}?" if close else f"See {parser.prog}? for all options."
     return Problem(shown(word), "", "there is no such option", fix=fix)

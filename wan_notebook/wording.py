@@ -85,8 +85,13 @@ def kind(value: object) -> str:
     return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"
 
 
-def suggest(word: str, choices: Iterable[object]) -> str:
+def suggest(word: str, choices: Iterable[object], *, likeness: float = 0.6) -> str:
     """Find the choice a misspelt word most likely means; empty when none is close.
+
+    Parameters
+    ----------
+    likeness : float
+        From 0 to 1: how like it has to be.
 
     >>> suggest("wan2.6-i2v-falsh", ["wan2.6-i2v-flash", "wan2.6-i2v"])
     'wan2.6-i2v-flash'
@@ -94,7 +99,7 @@ def suggest(word: str, choices: Iterable[object]) -> str:
     ''
     """
     by_lower = {str(choice).lower(): str(choice) for choice in choices}
-    close = difflib.get_close_matches(word.strip().lower(), by_lower, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.strip().lower(), by_lower, n=1, cutoff=likeness)
     return by_lower[close[0]] if close else ""
 
 
