@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import doctest
 import importlib
+import re
 import tomllib
 from decimal import Decimal
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import wan_notebook
 from wan_notebook.catalog import catalog, predicted_size, regions, suggest
 from wan_notebook.errors import ConfigurationError
+from wan_notebook.facts import ModelSpec, ServiceFacts
 
 GUIDE = {  # the guide's availability table, typed again by hand
     "wan2.6-i2v-flash": (("720P", "1080P"), tuple(range(2, 16)), "switch"),
@@ -226,3 +232,26 @@ def test_a_model_with_two_neighbouring_letters_swapped_is_still_recognised(name:
     at = data.draw(st.integers(0, len(name) - 2))
     typed = name[:at] + name[at + 1] + name[at] + name[at + 2 :]
     assert suggest(typed, catalog().models)
+
+
+def test_a_fact_of_the_service_is_written_nowhere_but_in_the_catalogue() -> None:
+    """In no text a person is shown, and in no number: docstrings may name it."""
+    house = Path(wan_notebook.__file__).parent
+    for room in house.glob("*.py"):
+        tree = ast.parse(room.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value.value = ""  # a docstring
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search(r"\b(24|48) ?h(ours)?\b|half (its|the) price|costs half", node.value), room.name
+            if isinstance(node, (ast.Constant, ast.BinOp)) and room.stem != "bookkeeping":  # whose day is a day
+                assert ast.unparse(node) not in ("24 * 3600", "48 * 3600", "86400", "2 ** 31", "2147483647"), room.name
+
+
+def test_every_fact_of_the_service_is_used() -> None:
+    house = Path(wan_notebook.__file__).parent
+    used = "\n".join(room.read_text(encoding="utf-8") for room in house.glob("*.py"))
+    for noun in (ServiceFacts, ModelSpec):
+        for fact in dataclasses.fields(noun):
+            assert re.search(rf"\.{fact.name}\b", used), fact.name

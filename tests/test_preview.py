@@ -137,6 +137,13 @@ def test_the_price_is_the_regions_with_the_date_of_its_table(region: str, words:
     assert words in plain(dry(region=region))
 
 
+def test_it_says_what_would_be_billed_if_our_default_were_left_out() -> None:
+    words = "resolution: 720P is our default and is sent; left out, the service would make and bill 1080P"
+    assert words in dry().notes
+    assert words not in dry(resolution="720P").notes
+    assert not any("left out" in note for note in dry(model="wan2.1-i2v-turbo").notes)
+
+
 def test_an_unknown_price_is_not_0_and_says_what_a_submit_would_ask() -> None:
     with pytest.warns(UserWarning, match="not in the catalogue"):
         run = dry(model="wan9-i2v")

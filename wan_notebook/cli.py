@@ -165,7 +165,7 @@ def collect(wait: bool) -> None:
 @click.option("--status", help="PENDING, RUNNING, SUCCEEDED, FAILED, CANCELED or UNKNOWN.")
 @click.option("--model", help="Only of this model.")
 @click.option("--since", help="Submitted since then, e.g. 2026-11-24T10:00 (this machine's time) or …Z.")
-@click.option("--until", help="Submitted until then; at most 24 h after --since.")
+@click.option("--until", help="Submitted until then; at most a day after --since.")
 @click.option("--hours", help="Submitted in the last so many hours (24).")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @REGION

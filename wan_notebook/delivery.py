@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wan_notebook import polling
 from wan_notebook.addresses import expires
+from wan_notebook.catalog import catalog
 from wan_notebook.clips import reserve, settle
 from wan_notebook.errors import DownloadError, ServiceError, TransportError, WanError
 from wan_notebook.footage import probe_clip
@@ -26,11 +27,10 @@ if TYPE_CHECKING:
     from wan_notebook.client import WanClient
     from wan_notebook.tasks import Clip, Task
 
-__all__ = ["KEPT_SECONDS", "SAFE", "deliver"]
+__all__ = ["SAFE", "deliver"]
 
 TRIES = 8  # in a row, of what looks like an end: no space, no video, an address that says no; about three minutes
 LONGEST_WAIT_SECONDS = 60.0
-KEPT_SECONDS = 24 * 3600  # API reference of 2026-05-22: task and clip are kept 24 h
 SAFE = "the clip is finished and safe at the service"
 
 
@@ -69,10 +69,10 @@ async def deliver(
         except DownloadError as error:
             speed, tries = client.simulator_speed or 1.0, tries + 1
             refused = 0 if error.passing else refused + 1
-            if refused == TRIES or (loop.time() - begun) * speed > KEPT_SECONDS:
+            if refused == TRIES or (loop.time() - begun) * speed > catalog().service.keep_seconds:
                 raise
             end = expires(task.video_url or "")
-            until = f"until {moment(end)}" if end else "for 24 h"
+            until = f"until {moment(end)}" if end else f"for {catalog().service.keep_hours} h"
             note(f"{SAFE} {until}; the download is tried again ({error.message})")
             await asyncio.sleep(max(min(2.0**tries, LONGEST_WAIT_SECONDS) / speed, polling.FLOOR_SECONDS))
         with contextlib.suppress(TransportError, ServiceError):

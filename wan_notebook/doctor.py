@@ -268,5 +268,5 @@ def _clock(probes: list[Probe]) -> Finding:
     if abs(ahead) <= SKEW_SECONDS:
         return Finding("clock", "ok", "agrees with the service's to a minute")
     minutes = f"{abs(ahead) / 60:.0f} minutes {'behind' if ahead > 0 else 'ahead of'} the service's"
-    do = "Set this computer's clock: times in records, and the 24 hours a clip is kept, are counted by it."
+    do = "Set this computer's clock: times in records, and how long a clip is still kept, are counted by it."
     return Finding("clock", "warning", minutes, do)

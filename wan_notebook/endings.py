@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wan_notebook.catalog import catalog
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     DownloadError,
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["ended_without_clip", "fate", "lost_sight", "state_after"]
 
 
-KEPT = "Tasks and clips are kept 24 h, for the account that made them; a clip not saved by then is gone."
+KEPT = "Tasks and clips are kept {hours} h, for the account that made them; a clip not saved by then is gone."
 NEVER_SEEN = (
-    "It is older than 24 h (its clip is then gone), or of another account or region: use the key and the region it was "
-    "submitted with. Asking costs nothing."
+    "It is older than {hours} h (its clip is then gone), or of another account or region: use the key and the region "
+    "it was submitted with. Asking costs nothing."
 )
 
 
@@ -44,15 +45,15 @@ def ended_without_clip(task: Task, update: JobUpdate) -> WanError:
     if task.status is TaskStatus.UNKNOWN:
         if isinstance(update.request, RecalledRequest) and not update.submitted_at:
             unheard = f"the service does not know {where} in {update.region}."
-            return TaskExpiredError(unheard, task=task, hint=NEVER_SEEN)
-        return TaskExpiredError(f"the service does not know {where} any more.", task=task, hint=KEPT)
+            return TaskExpiredError(unheard, task=task, hint=_kept(NEVER_SEEN))
+        return TaskExpiredError(f"the service does not know {where} any more.", task=task, hint=_kept(KEPT))
     return failed(task)
 
 
 def lost_sight(task: Task) -> WanError:
     """The error of a task that nothing could be learned about for as long as the service keeps it."""
     return TaskExpiredError(
-        f"no answer about task {task.task_id} for the 24 h it is kept.",
+        _kept(f"no answer about task {task.task_id} for the {{hours}} h it is kept."),
         task=task,
         hint="If it succeeded it was billed; the console's task list knows.",
     )
@@ -77,9 +78,13 @@ def fate(task_id: str | None, state: JobState) -> str:
     'The clip was made and is billed; task a1 knows its address for 24 h.'
     """
     if task_id and state is JobState.DOWNLOADING:
-        return f"The clip was made and is billed; task {task_id} knows its address for 24 h."
+        return _kept(f"The clip was made and is billed; task {task_id} knows its address for {{hours}} h.")
     if task_id:
         return f"Task {task_id} goes on at the service and will be billed when it succeeds."
     if state is JobState.WAITING:
         return "Nothing was sent and nothing is billed."
     return "It may be running and will then be billed: look at the console's task list."
+
+
+def _kept(words: str) -> str:
+    return words.format(hours=catalog().service.keep_hours)

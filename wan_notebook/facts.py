@@ -147,13 +147,22 @@ class ServiceFacts:
     queries_per_second: int
     keep_seconds: int
     upload_seconds: int
-    poll_seconds: int
     seed_max: int
     fps: int
     list_seconds: int
     page_size: int
     zone_hours: int
     source: Source
+
+    @property
+    def keep_hours(self) -> int:
+        """How long tasks and clips are kept."""
+        return self.keep_seconds // 3600
+
+    @property
+    def list_hours(self) -> int:
+        """The longest time one list of tasks is about."""
+        return self.list_seconds // 3600
 
 
 @dataclass(frozen=True)
@@ -180,7 +189,7 @@ class ModelSpec:
         Accepted values; ``durations`` in whole seconds.
     resolution, duration : str, int
         Our default, always sent.
-    service_resolution, service_duration : str or None, int or None
+    service_resolution : str or None
         What the service would use (and bill) if the field were left out.
     audio : str
         ``switch`` (the ``audio`` field exists), ``always`` (every clip has sound), ``silent``, or ``unknown``.
@@ -212,7 +221,6 @@ class ModelSpec:
     service_resolution: str | None
     durations: tuple[int, ...]
     duration: int
-    service_duration: int | None
     audio: str
     audio_url: bool
     shot_types: tuple[str, ...]

@@ -172,7 +172,7 @@ def left(job: Job, *, force: bool = False) -> WanError:
     job.wait(LOOK_SECONDS)
     said = job.update.hint or ""
     if job.task_id is not None:
-        how, hours = ", without --force," if force else "", catalog().service.keep_seconds // 3600
+        how, hours = ", without --force," if force else "", catalog().service.keep_hours
         said = f"{said} {GET_IT.format(how=how, hours=hours)}"
     return JobTimeoutError("interrupted: no longer waiting.", task_id=job.task_id, hint=said.strip())
 

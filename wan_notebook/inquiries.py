@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from wan_notebook.client import WanClient
     from wan_notebook.listing import Filters, TaskRow
 
-__all__ = ["FATES", "NOT_KNOWN", "Cancellation", "cancel", "identify", "rows"]
+__all__ = ["Cancellation", "cancel", "fate", "identify", "not_known", "rows"]
 
 NOT_PENDING = "UnsupportedOperation"
-NOT_KNOWN = "older than 24 h, of another account or region, or no task id"
+NOT_KNOWN = "older than {hours} h, of another account or region, or no task id"
 NO_LONGER = "too late to cancel: it is no longer PENDING, says the service; if it runs, it will be billed"
 TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
 # What a look at the task says after a cancel that was refused or not answered.
@@ -30,8 +30,19 @@ FATES = {
     TaskStatus.SUCCEEDED: (False, "too late to cancel: it has SUCCEEDED and is billed"),
     TaskStatus.FAILED: (False, "nothing to cancel: it has FAILED, and failed tasks are not billed"),
     TaskStatus.CANCELED: (True, "it is CANCELED; nothing is billed"),
-    TaskStatus.UNKNOWN: (False, f"nothing to cancel: the service does not know this task ({NOT_KNOWN})"),
+    TaskStatus.UNKNOWN: (False, "nothing to cancel: the service does not know this task ({not_known})"),
 }
+
+
+def not_known() -> str:
+    """Why the service may not know a task."""
+    return NOT_KNOWN.format(hours=catalog().service.keep_hours)
+
+
+def fate(status: TaskStatus) -> tuple[bool, str]:
+    """Whether a task of this status is canceled, and in words what a cancel can do about it."""
+    canceled, words = FATES[status]
+    return canceled, words.format(not_known=not_known())
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,12 @@ async def cancel(client: WanClient, task_id: str) -> Cancellation:
     except TransportError as error:
         lost = f"whether the cancel arrived is not known ({error.message.rstrip('.')})"
     else:
-        return Cancellation(task_id, True, str(TaskStatus.CANCELED), FATES[TaskStatus.CANCELED][1])
+        return Cancellation(task_id, True, str(TaskStatus.CANCELED), fate(TaskStatus.CANCELED)[1])
     try:
         task = await client.fetch(task_id)
     except (ServiceError, TransportError):
         return Cancellation(task_id, None if lost else False, None, lost or NO_LONGER)
-    canceled, reason = FATES[task.status]
+    canceled, reason = fate(task.status)
     return Cancellation(task_id, canceled, task.task_status, reason)
 
 

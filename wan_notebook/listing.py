@@ -110,7 +110,10 @@ def filters(
     longest = timedelta(seconds=catalog().service.list_seconds)
     if begin and end and not timedelta(0) <= end - begin <= longest:
         fix = "Ask for one day after another"
-        problems.append(Problem("until", shown(until), "it is not within 24 h after since", "at most 24 h apart", fix))
+        hours = f"{catalog().service.list_hours} h"
+        problems.append(
+            Problem("until", shown(until), f"it is not within {hours} after since", f"at most {hours} apart", fix)
+        )
     if problems:
         raise InvalidRequestError(problems)
     zone = timezone(timedelta(hours=catalog().service.zone_hours))

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wan_notebook import polling, pricing
-from wan_notebook.delivery import KEPT_SECONDS, SAFE, deliver
+from wan_notebook.catalog import catalog
+from wan_notebook.delivery import SAFE, deliver
 from wan_notebook.endings import ended_without_clip, lost_sight
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
 from wan_notebook.inquiries import cancel, identify
@@ -179,7 +180,7 @@ class Pursuit:
                 failures += 1
                 retry_after = error.retry_after if isinstance(error, ServiceError) else None
                 self._trouble(error)
-                if elapsed > KEPT_SECONDS:
+                if elapsed > catalog().service.keep_seconds:
                     raise lost_sight(task) from None
                 continue
             polls, failures = polls + 1, 0

@@ -32,7 +32,7 @@ from wan_notebook.tasks import JobState
 from wan_notebook.wire import chunks, encode, submit_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wan_notebook.config import Settings
     from wan_notebook.request import I2VRequest
@@ -190,6 +190,7 @@ def rehearse(
     said = [
         *before,
         *request.notes,
+        *_defaults(request),
         *(note for item in media.values() for note in item.notes if note != stored(item.name)),
         *([phrases.silence(cost, saving)] if saving else []),
         *map(_uploaded(request.model), uploads),
@@ -250,6 +251,13 @@ def _media(request: I2VRequest, above: int | None, outputs: Path) -> tuple[dict[
         if item.data is not None and item.sha256:
             files[item.sha256] = _file(item, facts.source, outputs)
     return media, files
+
+
+def _defaults(request: I2VRequest) -> Iterator[str]:
+    """What would be made and billed if our default were not sent."""
+    ours, theirs = request.effective()["resolution"], request.spec.service_resolution
+    if request.resolution is None and theirs not in (None, ours):
+        yield f"resolution: {ours} is our default and is sent; left out, the service would make and bill {theirs}"
 
 
 def _stored(media: Mapping[str, SentMedia]) -> dict[str, SentMedia]:

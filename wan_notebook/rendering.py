@@ -230,7 +230,7 @@ def _living_link(update: JobUpdate) -> Html | None:
     if url is None:
         return None
     until = moment(expires(url))
-    life = f"until {until}" if until else f"for {catalog().service.keep_seconds // 3600} hours after it was made"
+    life = f"until {until}" if until else f"for {catalog().service.keep_hours} hours after it was made"
     link = tag("a", "open the clip at the service", href=url, target="_blank", rel="noopener noreferrer")
     return tag("div", "Save it from the browser: ", link, f" ({life})", style="margin-top:6px")
 

@@ -94,7 +94,7 @@ class I2VRequest(Checked):
     duration: Whole = _field(
         None, "parameters", "integer", "length of the clip in seconds; sets the price", choices="durations"
     )
-    audio: Flag = _field(None, "parameters", "flag", "whether the clip has sound; without it costs half")
+    audio: Flag = _field(None, "parameters", "flag", "whether the clip has sound; some models cost less without")
     audio_url: Annotated[Any, BeforeValidator(fields.sound)] = _field(
         None, "input", "sound", "a wav or mp3 the clip follows: path, bytes or public address"
     )

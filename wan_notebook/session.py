@@ -50,7 +50,6 @@ log = logging.getLogger("wan_notebook")
 T = TypeVar("T")
 
 NO_LIMITS = Terms()
-SEEDS = 2**31  # seeds go from 0 to 2147483647
 
 
 class Session:
@@ -134,7 +133,7 @@ class Session:
             It cannot work, or may not be paid; nothing was sent.
         """
         _, cost = self.check(request, settings)
-        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+        seed = secrets.randbelow(catalog().service.seed_max + 1) if request.seed is None else request.seed
         return self._start(request, settings, cost, seed=seed, scope=scope, **how)
 
     def follow(

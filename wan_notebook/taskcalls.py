@@ -247,7 +247,7 @@ def _stopped(job: Job) -> Cancellation:
     elif job.running():
         reason = job.update.notes[-1] if job.update.notes else "whether it can be canceled is not known yet"
     elif job.task is not None:
-        _, reason = inquiries.FATES[job.task.status]
+        _, reason = inquiries.fate(job.task.status)
     else:
         reason = f"nothing to cancel: {job.update.error or 'it was not submitted'}"
     return Cancellation(job.task_id or "not submitted", canceled, job.status, reason)

@@ -9,7 +9,7 @@ import click
 
 from wan_notebook.config import Settings
 from wan_notebook.generation import as_text, left, progress
-from wan_notebook.inquiries import NOT_KNOWN
+from wan_notebook.inquiries import not_known
 from wan_notebook.phrases import clean
 from wan_notebook.taskcalls import cancel, fetch, join, list_tasks
 from wan_notebook.taskmagics import since_hours
@@ -53,7 +53,7 @@ def fetched(task_id: str, *, region: str | None, as_json: bool) -> int:
     said = {name: value for name, value in asdict(task).items() if value is not None}
     click.echo(as_text(said) if as_json else "\n".join(f"{name}: {clean(value)}" for name, value in said.items()))
     if task.status is TaskStatus.UNKNOWN:
-        click.echo(f"The service does not know this task: {NOT_KNOWN}.", err=True)
+        click.echo(f"The service does not know this task: {not_known()}.", err=True)
     return int(task.status is TaskStatus.UNKNOWN)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.catalog import catalog
 from wan_notebook.listing import TaskRow
 from wan_notebook.markup import MUTED, bullets, columns, tag
 from wan_notebook.phrases import clean, moment, shortened
@@ -17,7 +18,7 @@ HEADINGS = ("Task id", "Status", "Model", "Submitted", "Ended", "Key id")
 WIDEST = 40
 EVERYBODYS = (
     "These are all tasks of the account, with whichever of its keys and by whomever they were submitted; "
-    "the service lists at most 24 h."
+    "the service lists at most {hours} h."
 )
 MORE = "There are more: raise the limit, or filter."
 ZONE = (
@@ -45,7 +46,11 @@ class TaskList(list[TaskRow]):
     @property
     def remarks(self) -> list[str]:
         """What has to be known to read it."""
-        return [EVERYBODYS, *([MORE] if self.more else []), *([ZONE] if self._by_time else [])]
+        return [
+            EVERYBODYS.format(hours=catalog().service.list_hours),
+            *([MORE] if self.more else []),
+            *([ZONE] if self._by_time else []),
+        ]
 
     @property
     def text(self) -> str:

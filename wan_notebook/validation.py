@@ -204,7 +204,7 @@ def _shots(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
 def _sound(values: Mapping[str, Any], spec: ModelSpec) -> Iterator[Problem]:
     value = values["audio"]
     if spec.audio == "always" and value is False:
-        silent = f"Use {one_of(_able('audio'))} for a silent clip (half its price with sound), or leave audio out"
+        silent = f"Use {one_of(_able('audio'))} for a silent clip, or leave audio out"
         yield Problem("audio", "False", f"{spec.name} always makes sound", "leave it out, or True", silent)
     if spec.audio == "silent" and value is not None:
         able = one_of([m.name for m in catalog().models.values() if m.audio in ("switch", "always")])
