@@ -145,10 +145,25 @@ def test_no_two_regions_share_a_spelling() -> None:
 def test_every_fact_names_a_source_with_a_date() -> None:
     text = resources.files("wan_notebook").joinpath("catalog.toml").read_text(encoding="utf-8")
     raw = tomllib.loads(text)
-    blocks = [raw["service"], raw["defaults"], raw["pixels"], *raw["limits"].values(), *raw["prices"].values()]
-    blocks += [*raw["models"].values(), *raw["regions"].values(), *(m["rate"] for m in raw["models"].values())]
-    assert {block["source"] for block in blocks} <= set(raw["sources"])
-    assert all(source["title"] and source["url"] and source["date"] for source in raw["sources"].values())
+    named = raw.pop("sources")
+    shared = raw["errors"]["rows"]  # under the source of the whole list, but for those that name their own
+    blocks = [raw.pop("errors"), *raw.values()]
+    blocks = [part for block in blocks for part in ([block] if "source" in block else block.values())]
+    blocks += [m["rate"] for m in raw["models"].values()]
+    for block in blocks:
+        elsewhere = block.get("sources", {})
+        assert {block["source"], *elsewhere.values(), *block.get("families", {}).values()} <= set(named)
+        assert elsewhere.keys() <= block.keys(), "a source of a fact that is not there"
+        assert block["source"] not in elsewhere.values(), "said twice"
+    assert {row["source"] for row in shared if "source" in row} <= set(named)
+    said = {
+        (name, fact): tag for name, block in raw["regions"].items() for fact, tag in block.get("sources", {}).items()
+    }
+    assert said["virginia", "workspace_base_url"] == "SDK"
+    assert said["singapore", "uploads"] == "UPLOAD-1023"
+    assert raw["service"]["sources"]["zone_hours"] == raw["pixels"]["sources"]["480P"] == "INFERRED"
+    assert raw["limits"]["image"]["sources"]["base64_bytes"] == "ERR-0525"
+    assert all(source["title"] and source["url"] and source["date"] for source in named.values())
 
 
 def test_every_model_has_a_price_wherever_it_is_offered_except_one_named_gap() -> None:

@@ -408,6 +408,7 @@ def test_the_vendors_list_of_media_can_be_pasted_in() -> None:
     asked = I2VRequest(model="wan2.7-i2v", media=[VOICE, FRAME])
     assert (asked.image, asked.audio_url) == (PICTURE, TRACK)
     assert asked.given == {"model", "image", "audio_url"}
+    assert dry_run(asked, region="singapore").body["input"]["media"] == [FRAME, VOICE]  # in our order
 
 
 def test_a_clip_to_be_continued_is_refused_under_its_own_name() -> None:

@@ -20,7 +20,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.entries import model_of, region_of, unknown_model, wire_of
+from wan_notebook.entries import model_of, region_of, service_of, unknown_model, wire_of
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.facts import ModelSpec, Price, Region, ServiceFacts, Source, Wire
 from wan_notebook.wording import suggest
@@ -132,7 +132,7 @@ def catalog() -> Catalog:
     return Catalog(
         models={name: model_of(name, entry, raw["limits"], wires, sources) for name, entry in raw["models"].items()},
         regions={name: region_of(name, entry, sources) for name, entry in raw["regions"].items()},
-        service=ServiceFacts(**{**raw["service"], "source": sources[raw["service"]["source"]]}),
+        service=service_of(raw["service"], sources),
         wires=wires,
         effects=tuple(raw["effects"]["names"]),
         unknown=unknown_model(raw, wires),

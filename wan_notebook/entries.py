@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.facts import AudioLimits, ImageLimits, ModelSpec, RateLimit, Region, Wire
+from wan_notebook.facts import AudioLimits, ImageLimits, ModelSpec, RateLimit, Region, ServiceFacts, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wan_notebook.facts import Source
 
-__all__ = ["model_of", "region_of", "unknown_model", "wire_of"]
+__all__ = ["model_of", "region_of", "service_of", "unknown_model", "wire_of"]
 
 
 def model_of(
@@ -49,6 +49,11 @@ def model_of(
         rate=RateLimit(**{**rate, "source": sources[rate["source"]]}),
         source=sources[entry["source"]],
     )
+
+
+def service_of(entry: Mapping[str, Any], sources: Mapping[str, Source]) -> ServiceFacts:
+    facts = {name: value for name, value in entry.items() if name != "sources"}
+    return ServiceFacts(**{**facts, "source": sources[entry["source"]]})
 
 
 def wire_of(name: str, entry: Mapping[str, Any], sources: Mapping[str, Source]) -> Wire:

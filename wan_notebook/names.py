@@ -65,6 +65,8 @@ def by_name(given: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str,
 def _unlisted(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The vendor's list of media under our names, so that arguments written for its SDK can be pasted in.
 
+    Their order is not kept: they go out as first frame, last frame, sound.
+
     A list that cannot be read so stays where it is; it is then said to be no parameter.
     """
     wire = catalog().model(str(given.get("model"))).wire

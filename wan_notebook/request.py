@@ -57,7 +57,8 @@ class I2VRequest(Checked):
     """One image-to-video request, checked before any money is spent.
 
     Every parameter may be left out except ``image`` (``img_url`` is accepted as its name too); None means left out.
-    ``resolution``, ``duration`` and ``audio`` then take our default for the model, see :meth:`effective`.
+    ``resolution``, ``duration`` and ``audio`` then take our default for the model, see :meth:`effective`. The vendor's
+    list ``media=[{"type": …, "url": …}, …]`` is accepted, too; it goes out as first frame, last frame, sound.
 
     Raises
     ------
