@@ -81,7 +81,7 @@ def test_a_submit_that_never_left_is_tried_again_and_can_be_given_up(tmp_path, s
     until(lambda: any("cannot be reached" in note for note in job.update.notes))
     assert any("nothing is sent yet and nothing is billed" in note for note in job.update.notes)
     until(lambda: job.state == "waiting")
-    assert job.cancel() is True
+    assert job.cancel()
     assert "Nothing is billed" in job.exception(1).hint
 
 
@@ -159,6 +159,15 @@ def test_a_clip_that_came_short_is_fetched_again(server, tmp_path, clip):
     assert [p.name for p in (tmp_path / "clips").iterdir() if p.suffix == ".part"] == []
 
 
+@pytest.mark.parametrize("mark", [{}, FAST], ids=["real", "simulated"])
+def test_a_refusal_of_the_simulator_has_its_badge(server, tmp_path, mark):
+    server.on("POST", SUBMIT, Answer(401, {"code": "InvalidApiKey", "message": "no"}, mark))
+    job = submit(server, tmp_path)
+    assert isinstance(job.exception(30), wan.AuthenticationError)
+    assert job.update.simulated is bool(mark)
+    assert ("simulat" in job._repr_mimebundle_()["text/plain"]) is bool(mark)
+
+
 def test_what_is_no_video_is_not_passed_off_as_one_and_the_address_is_kept(server, tmp_path):
     server.on("POST", SUBMIT, Answer(body=PENDING, headers=FAST))
     server.on("GET", "/tasks/task-1", succeeded(server))
@@ -167,7 +176,7 @@ def test_what_is_no_video_is_not_passed_off_as_one_and_the_address_is_kept(serve
     with pytest.raises(wan.DownloadError) as caught:
         job.result(60)
     assert caught.value.url == f"{server.root}/clip.mp4"
-    assert "is billed" in caught.value.hint
+    assert "The clip was made" in caught.value.hint
     assert job.state == "undelivered"
     assert not list((tmp_path / "clips").glob("*.mp4*"))
 
@@ -208,27 +217,36 @@ def test_a_wrong_key_is_explained_without_showing_it(server, tmp_path):
     assert KEY not in repr(caught.value.__dict__) + str(caught.value)
 
 
-def test_a_pending_task_can_be_canceled_and_a_running_one_cannot(server, tmp_path):
-    server.on("POST", SUBMIT, Answer(body=PENDING, headers={"X-Wan-Simulator": "speed=1"}))
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [({}, " and will be billed"), ({"X-Wan-Simulator": "speed=1"}, "; a real one would be billed")],
+    ids=["real", "simulated"],
+)
+def test_a_pending_task_can_be_canceled_and_a_running_one_cannot(server, tmp_path, mark, said):
+    server.on("POST", SUBMIT, Answer(body=PENDING, headers=mark))
     canceled = {"output": {"task_id": "task-1", "task_status": "CANCELED"}}
     server.on("POST", "/tasks/task-1/cancel", Answer(body={"request_id": "r"}))
     server.on("GET", "/tasks/task-1", Answer(body=canceled))
     job = submit(server, tmp_path)
     until(lambda: job.task_id)
-    assert job.cancel() is True
+    assert job.cancel()
     with pytest.raises(wan.TaskCanceledError):
         job.result(1)
 
     late = Answer(400, {"code": "UnsupportedOperation", "message": "Failed to cancel the task"})
     server.on("POST", "/tasks/task-1/cancel", late)
-    server.on("GET", "/tasks/task-1", Answer(body=RUNNING))
+    server.on("GET", "/tasks/task-1", Answer(body=RUNNING, headers=mark))
     job = submit(server, tmp_path)
     until(lambda: job.task_id)
-    assert job.cancel() is False
-    assert any("cannot be stopped and will be billed" in note for note in job.update.notes)
+    told = job.cancel()
+    assert not told
+    words = f"the service is already running it, it cannot be stopped{said}"
+    assert str(told) == f"task task-1: too late to cancel: {words}."
+    assert any(words in note for note in job.update.notes)
     server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "UNKNOWN"}}))
     job.cancel()
     job.wait(30)
+    assert not any("cannot be stopped" in note for note in job.update.notes)  # it is over
 
 
 def test_waiting_can_end_before_the_job_does(server, tmp_path):
@@ -288,7 +306,7 @@ def test_a_job_canceled_before_it_was_sent_costs_nothing(server, tmp_path):
     server.on("POST", SUBMIT, throttled)
     job = submit(server, tmp_path)
     until(lambda: server.count("POST") and job.state == "waiting")
-    assert job.cancel() is True
+    assert job.cancel()
     with pytest.raises(wan.TaskCanceledError, match="before it was sent"):
         job.result(1)
     assert job.task_id is None
@@ -368,8 +386,16 @@ def test_arguments_of_a_wrong_type_are_refused_before_anything_is_sent(server, t
     assert server.asked == []
 
 
-def test_a_script_that_ends_says_what_becomes_of_its_jobs(server, tmp_path):
-    server.on("POST", SUBMIT, Answer(body=PENDING, headers={"X-Wan-Simulator": "speed=1"}))
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        ({}, "goes on at the service and will be billed when it succeeds"),
+        ({"X-Wan-Simulator": "speed=1"}, "goes on at the simulator; nothing is billed"),
+    ],
+    ids=["real", "simulated"],
+)
+def test_a_script_that_ends_says_what_becomes_of_its_jobs(server, tmp_path, mark, said):
+    server.on("POST", SUBMIT, Answer(body=PENDING, headers=mark))
     photo = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
     code = (
         "import time, wan_notebook as wan\n"
@@ -379,7 +405,7 @@ def test_a_script_that_ends_says_what_becomes_of_its_jobs(server, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
-    assert "Task task-1 goes on at the service and will be billed when it succeeds." in done.stderr
+    assert f"Task task-1 {said}." in done.stderr
     assert "Traceback" not in done.stderr
     several = code.replace("while job.task_id is None: time.sleep(0.01)\n", "") * 4
     done = subprocess.run(

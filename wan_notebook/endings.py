@@ -71,14 +71,17 @@ def state_after(error: WanError) -> JobState | None:
     return next((state for kind, state in states.items() if isinstance(error, kind)), None)
 
 
-def fate(task_id: str | None, state: JobState) -> str:
+def fate(task_id: str | None, state: JobState, *, simulated: bool = False) -> str:
     """What becomes of a job that is no longer followed.
 
     >>> fate("a1", JobState.DOWNLOADING)
     'The clip was made and is billed; task a1 knows its address for 24 h.'
     """
     if task_id and state is JobState.DOWNLOADING:
-        return _kept(f"The clip was made and is billed; task {task_id} knows its address for {{hours}} h.")
+        billed = "" if simulated else " and is billed"
+        return _kept(f"The clip was made{billed}; task {task_id} knows its address for {{hours}} h.")
+    if task_id and simulated:
+        return f"Task {task_id} goes on at the simulator; nothing is billed."
     if task_id:
         return f"Task {task_id} goes on at the service and will be billed when it succeeds."
     if state is JobState.WAITING:

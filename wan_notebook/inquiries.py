@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wan_notebook.client import WanClient
+    from wan_notebook.job import Job
     from wan_notebook.listing import Filters, TaskRow
 
-__all__ = ["Cancellation", "cancel", "fate", "identify", "not_known", "rows"]
+__all__ = ["CANCEL_WORDS", "Cancellation", "cancel", "fate", "identify", "not_known", "outcome", "rows"]
 
 NOT_PENDING = "UnsupportedOperation"
 NOT_KNOWN = "older than {hours} h, of another account or region, or no task id"
+CANCEL_WORDS = ("too late to cancel", "not canceled", "whether the cancel arrived")  # what a remark on it begins with
 NO_LONGER = "too late to cancel: it is no longer PENDING, says the service; if it runs, it will be billed"
 TOO_LATE = "too late to cancel: the service is already running it, it cannot be stopped and will be billed"
 # What a look at the task says after a cancel that was refused or not answered.
@@ -34,15 +36,28 @@ FATES = {
 }
 
 
+REAL = ("; if it runs, it will be billed", " and will be billed", " and is billed")  # never true of the simulator
+PLAY = "; a real one would be billed"
+
+
 def not_known() -> str:
     """Why the service may not know a task."""
     return NOT_KNOWN.format(hours=catalog().service.keep_hours)
 
 
-def fate(status: TaskStatus) -> tuple[bool, str]:
-    """Whether a task of this status is canceled, and in words what a cancel can do about it."""
+def fate(status: TaskStatus, *, simulated: bool) -> tuple[bool, str]:
+    """Whether a task of this status is canceled, and in words what a cancel can do about it.
+
+    >>> fate(TaskStatus.SUCCEEDED, simulated=True)
+    (False, 'too late to cancel: it has SUCCEEDED; a real one would be billed')
+    """
     canceled, words = FATES[status]
-    return canceled, words.format(not_known=not_known())
+    return canceled, _said(words.format(not_known=not_known()), simulated=simulated)
+
+
+def _said(reason: str, *, simulated: bool) -> str:
+    ending = next((words for words in REAL if reason.endswith(words)), "") if simulated else ""
+    return reason.removesuffix(ending) + PLAY if ending else reason
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,19 @@ class Cancellation:
         printer.text(str(self))  # type: ignore[attr-defined]  # IPython's printer, which is not imported here
 
 
+def outcome(job: Job) -> Cancellation:
+    """What a job says of itself after a cancel."""
+    if job.cancelled():
+        reason = "it is canceled; nothing is billed"
+    elif job.running():
+        reason = job.update.notes[-1] if job.update.notes else "whether it can be canceled is not known yet"
+    elif job.task is not None:
+        _, reason = fate(job.task.status, simulated=job.update.simulated)
+    else:
+        reason = f"nothing to cancel: {job.update.error or 'it was not submitted'}".rstrip(".")
+    return Cancellation(job.task_id or "not submitted", job.cancelled(), job.status, reason)
+
+
 async def cancel(client: WanClient, task_id: str) -> Cancellation:
     """Cancel a task if it is still PENDING, and tell how it went.
 
@@ -99,8 +127,9 @@ async def cancel(client: WanClient, task_id: str) -> Cancellation:
     try:
         task = await client.fetch(task_id)
     except (ServiceError, TransportError):
-        return Cancellation(task_id, None if lost else False, None, lost or NO_LONGER)
-    canceled, reason = fate(task.status)
+        reason = lost or _said(NO_LONGER, simulated=client.simulator_speed is not None)
+        return Cancellation(task_id, None if lost else False, None, reason)
+    canceled, reason = fate(task.status, simulated=client.simulator_speed is not None)
     return Cancellation(task_id, canceled, task.task_status, reason)
 
 

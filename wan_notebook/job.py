@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from wan_notebook.inquiries import Cancellation
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import JobState, JobUpdate, Task, VideoResult
 
@@ -38,7 +39,7 @@ def remark(interrupt: BaseException, text: str) -> None:
 class Verbs:
     """What the runner lends a job."""
 
-    cancel: Callable[[Job], bool]
+    cancel: Callable[[Job], Cancellation]
     record: Callable[[JobUpdate], dict[str, Any]]
     show: Callable[[JobUpdate], dict[str, Any]]
 
@@ -109,14 +110,14 @@ class Job:
         """Whether the task was canceled before it ran."""
         return self._update.state.value == "canceled"
 
-    def cancel(self) -> bool:
+    def cancel(self) -> Cancellation:
         """Cancel the job while the service has not begun; a RUNNING task cannot be stopped and will be billed.
 
         Returns
         -------
-        bool
-            True if nothing will be billed for it; False if it was too late, or the service has not answered within
-            20 s (the card says how it went).
+        Cancellation
+            True if nothing will be billed for it; false if it was too late, or the service has not answered within
+            20 s. As text it says how it went; the card does, too.
         """
         self._check_driven()
         return self._verbs.cancel(self)

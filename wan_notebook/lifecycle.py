@@ -188,6 +188,8 @@ class Life(Pursuit):
             try:
                 return await call()
             except (TransportError, ServiceError) as error:
+                if client.simulator_speed is not None and not self.picture().simulated:
+                    self.tell(simulated=True)  # its refusal says so as well as a task
                 if waited > PATIENCE_SECONDS or not again(error):
                     raise
                 wait = min(2.0 * 2**tries, LONGEST_SECONDS) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret

@@ -18,7 +18,7 @@ from wan_notebook.catalog import catalog
 from wan_notebook.delivery import SAFE, deliver
 from wan_notebook.endings import ended_without_clip, lost_sight
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
-from wan_notebook.inquiries import cancel, identify
+from wan_notebook.inquiries import CANCEL_WORDS, cancel, identify
 from wan_notebook.instants import epoch
 from wan_notebook.recalled import RecalledRequest
 from wan_notebook.tasks import JobState, TaskStatus
@@ -200,6 +200,8 @@ class Pursuit:
 
     async def deliver(self, client: WanClient, task: Task) -> Clip:
         """The saved clip of a task that has ended."""
+        for asked in CANCEL_WORDS:  # what could no longer be canceled is over now
+            self.unnote(asked)
         if task.status is not TaskStatus.SUCCEEDED:
             raise ended_without_clip(task, self.picture())
         task = await self._learn(client, task)

@@ -17,13 +17,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.endings import fate, state_after
-from wan_notebook.errors import (
-    AmbiguousSubmitError,
-    DownloadError,
-    InvalidRequestError,
-    TaskCanceledError,
-    WanError,
-)
+from wan_notebook.errors import AmbiguousSubmitError, DownloadError, InvalidRequestError, TaskCanceledError, WanError
+from wan_notebook.inquiries import outcome
 from wan_notebook.lifecycle import Life
 from wan_notebook.privacy import hush
 from wan_notebook.tasks import JobState, VideoResult
@@ -32,6 +27,7 @@ if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import Callable, Coroutine, Sequence
 
+    from wan_notebook.inquiries import Cancellation
     from wan_notebook.job import Job
     from wan_notebook.pursuit import Plan
     from wan_notebook.tasks import Clip, JobUpdate
@@ -126,12 +122,12 @@ class Runner:
             if job.task_id == task_id:
                 self.loop.call_soon_threadsafe(life.look.set)
 
-    def cancel(self, job: Job) -> bool:
+    def cancel(self, job: Job) -> Cancellation:
         """What :meth:`Job.cancel` does; where the service takes too long to answer, it goes on behind the scenes."""
         if not job.done() and threading.current_thread() is not self._thread:
             with contextlib.suppress(TimeoutError):
                 self.run(self._cancel(job)).result(CANCEL_SECONDS)
-        return job.cancelled()
+        return outcome(job)
 
     def close(self) -> None:
         """End the thread. Open tasks go on at the service; their ids are logged, so that nothing paid is lost."""
@@ -194,7 +190,7 @@ class Runner:
                 return
             log.exception("job %s (task %s) broke", job.run_id, job.task_id)
             what = f"something unforeseen broke ({type(error).__name__}: {error})."
-            self._end_badly(job, WanError(what, hint=fate(job.task_id, job.state)))
+            self._end_badly(job, WanError(what, hint=fate(job.task_id, job.state, simulated=job.update.simulated)))
         else:
             self._end_well(job, clip)
         finally:
@@ -223,14 +219,14 @@ class Runner:
         if state is None:
             state = JobState.DETACHED if job.task_id else JobState.REFUSED
         if isinstance(error, DownloadError) and not error.hint:
-            error.hint = fate(error.task_id, JobState.DOWNLOADING)
+            error.hint = fate(error.task_id, JobState.DOWNLOADING, simulated=job.update.simulated)
         what = "; ".join(map(str, error.problems)) if isinstance(error, InvalidRequestError) else error.message
         self._advance(job, state=state, error=what, hint=error.hint, ended=True)
         job.finish(hush(error, job.update))
 
     def _end_early(self, job: Job, *, leaving: bool) -> None:
         error: WanError
-        hint = fate(job.task_id, job.state)
+        hint = fate(job.task_id, job.state, simulated=job.update.simulated)
         if job.state is JobState.WAITING:
             error = TaskCanceledError("canceled before it was sent.", task=None, hint="Nothing is billed.")
         elif job.state is JobState.SUBMITTING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from wan_notebook import arguments, cells, frontend, inquiries
 from wan_notebook.addresses import without_workspace
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.inquiries import Cancellation
 from wan_notebook.job import Job
 from wan_notebook.listing import filters, given_task_id
 from wan_notebook.recalled import recalled
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wan_notebook.config import Settings
+    from wan_notebook.inquiries import Cancellation
     from wan_notebook.listing import TaskRow
     from wan_notebook.tasks import JobUpdate
 
@@ -233,24 +233,11 @@ def join(
 def stop(task: object, settings: Settings) -> Cancellation:
     """What :func:`cancel` does."""
     if isinstance(task, Job) and task.state is not JobState.DETACHED:
-        return _stopped(task)
+        return task.cancel()
     task_id = given_task_id(task)
     told = session().ask(settings, lambda client: inquiries.cancel(client, task_id))
     session().runner.look(task_id)
     return told
-
-
-def _stopped(job: Job) -> Cancellation:
-    canceled = job.cancel()
-    if canceled:
-        reason = "it is canceled; nothing is billed"
-    elif job.running():
-        reason = job.update.notes[-1] if job.update.notes else "whether it can be canceled is not known yet"
-    elif job.task is not None:
-        _, reason = inquiries.fate(job.task.status)
-    else:
-        reason = f"nothing to cancel: {job.update.error or 'it was not submitted'}"
-    return Cancellation(job.task_id or "not submitted", canceled, job.status, reason)
 
 
 def _followed(task_id: str, settings: Settings) -> Job | None:
