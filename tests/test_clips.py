@@ -141,7 +141,7 @@ def test_a_full_disk_keeps_the_address_says_until_when_and_leaves_no_half_file(t
     assert state == "undelivered"
     assert "cannot be saved (File too large)" in message
     assert any("safe at the service until 20" in note for note in said)
-    assert "was made and is billed" in hint
+    assert "The clip was made; task" in hint
     assert url.startswith(service.clips)
     assert [path.name for path in (tmp_path / "clips").iterdir()] == ["inputs"]
 

@@ -148,7 +148,7 @@ def test_a_forked_child_neither_uses_nor_hurts_its_parents_connections(folder):
     assert "Traceback" not in complaints
 
 
-PHASES = {"submit": "may be running", "poll": "goes on at the service", "download": "was made and is billed"}
+PHASES = {"submit": "may be running", "poll": "goes on at the simulator", "download": "The clip was made; task"}
 
 
 @pytest.mark.parametrize("phase", PHASES)
