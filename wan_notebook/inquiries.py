@@ -123,7 +123,7 @@ async def cancel(client: WanClient, task_id: str) -> Cancellation:
     except TransportError as error:
         lost = f"whether the cancel arrived is not known ({error.message.rstrip('.')})"
     else:
-        return Cancellation(task_id, True, str(TaskStatus.CANCELED), fate(TaskStatus.CANCELED)[1])
+        return Cancellation(task_id, True, str(TaskStatus.CANCELED), fate(TaskStatus.CANCELED, simulated=False)[1])
     try:
         task = await client.fetch(task_id)
     except (ServiceError, TransportError):
