@@ -58,6 +58,7 @@ def test_runs_are_listed_newest_first_and_can_be_filtered(ledger, tmp_path):
     assert "run-1" not in ids(bookkeeping.runs(ledger, since="2026-11-24T01:00+00:00"))
     assert "There are more" in str(bookkeeping.runs(ledger, limit=2))
     assert "following, left alone" in str(bookkeeping.runs(ledger))
+    assert [row[6] for row in bookkeeping.runs(ledger, state="failed").rows] == ["not billed"]
     with pytest.raises(InvalidRequestError, match="no date"):
         bookkeeping.runs(ledger, since="yesterday")
 

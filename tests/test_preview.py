@@ -321,6 +321,14 @@ def test_no_prompt_whatever_adds_an_element(prompt: str, name: str) -> None:
     assert run.sdk in words
 
 
+def test_a_dry_run_for_the_simulator_says_neither_that_a_clip_is_unreal_nor_that_commands_are_billed() -> None:
+    for region, bill in (("simulator", "the simulator bills nothing"), ("singapore", "are billed when they run")):
+        text = Page(dry(region=region)._repr_mimebundle_()).text
+        assert bill in text
+        assert ("for the simulator" in text) is (region == "simulator")
+        assert "not a real Wan clip" not in text
+
+
 def test_it_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         dry().region = "beijing"  # type: ignore[misc]

@@ -122,6 +122,14 @@ def test_an_unknown_word_of_the_service_is_shown_as_it_is() -> None:
     assert "A RUNNING task" not in text
 
 
+def test_a_clip_of_an_effect_names_the_effect_and_no_empty_prompt() -> None:
+    asked = request(model="wanx2.1-i2v-turbo", prompt="", template="flying", audio=None)
+    for task in (None, Task("task-1", "RUNNING", actual_prompt="It flies.")):
+        text = Page(bundle(told(request=asked, task=task))).text
+        assert "Video effect: flying" in text
+        assert "Prompt: " not in text.replace("Prompt: It", "")
+
+
 def test_a_simulated_job_says_so_everywhere_and_bills_nothing(clip: Clip, tmp_path: Path) -> None:
     for update in every_state(clip, tmp_path):
         shown = bundle(dataclasses.replace(update, simulated=True, region="simulator"))

@@ -475,6 +475,13 @@ def test_what_is_no_list_is_said_to_be_none(server, answer):
         wan.list_tasks(**at(server))
 
 
+def test_a_list_of_the_simulator_says_so_and_whose_clock_it_goes_by(sim, server):
+    for service, title in ((sim, "of the simulator"), (server, "in singapore")):
+        said = str(wan.list_tasks(**at(service)))
+        assert title in said.splitlines()[0]
+        assert ("simulator's own clock" in said) is (service is sim)
+
+
 def test_a_list_without_end_is_left_when_there_is_enough(server):
     pages = [Answer(body={"data": [{"task_id": f"t-{page}-{n}"} for n in range(10)]}) for page in range(40)]
     server.on("GET", "/tasks/?", *pages)

@@ -18,7 +18,6 @@ from wan_notebook.catalog import catalog
 from wan_notebook.markup import MUTED, fact, row, tag
 from wan_notebook.media import SentMedia
 from wan_notebook.phrases import clean, file_size, harmless, price
-from wan_notebook.player import NOT_REAL
 from wan_notebook.privacy import HIDDEN, TEXTS
 from wan_notebook.provenance import cost_facts
 from wan_notebook.wire import data_uri_length
@@ -37,6 +36,7 @@ __all__ = ["HEAD", "DryRun"]
 
 UPLOADED = "oss://…"  # stands for the address of what would be uploaded first
 HEAD = 24  # bytes of a medium that are shown: enough to see what kind of file it is
+PLAYED = "for the simulator"
 NOTHING = "nothing was sent, nothing is billed"
 PROMPT_CUT = "what is private is left out here, because outputs are saved and shared: print(…) shows it"
 QUERY_CUT = "the query of an address is left out here, because outputs are saved and shared: print(…) shows it"
@@ -238,7 +238,7 @@ def _page(dry: DryRun) -> Html:
     head = row(
         tag("strong", f"Dry run: {dry.name}" if dry.name else "Dry run", style=markup.NAME),
         NOTHING,
-        dry.simulated and markup.badge(NOT_REAL),
+        dry.simulated and markup.badge(PLAYED),
         style="margin:0",
     )
     wrong = [tag("li", str(problem), style="margin:0") for problem in dry.problems]
@@ -253,6 +253,7 @@ def _page(dry: DryRun) -> Html:
     folds = [markup.fold(title, markup.source(text)) for title, text in _titles(dry).items()]
     every = markup.fold("Every value", markup.table(dry.asked.rows()))
     notes = markup.bullets(clean(note) for note in dry.notes)
+    bill = "; the simulator bills nothing" if dry.simulated else ", and are billed when they run"
     return markup.card(
         markup.RED if dry.problems else markup.GREY,
         head,
@@ -262,7 +263,7 @@ def _page(dry: DryRun) -> Html:
         notes,
         *folds,
         every,
-        tag("div", "Copied commands read the key from DASHSCOPE_API_KEY, and are billed when they run.", style=quiet),
+        tag("div", f"Copied commands read the key from DASHSCOPE_API_KEY{bill}.", style=quiet),
     )
 
 
@@ -270,7 +271,7 @@ def _text(dry: DryRun) -> str:
     cost, quota = _money(dry)
     lines = [f"Dry run{f' of {clean(dry.name)}' if dry.name else ''}: {NOTHING}."]
     if dry.simulated:
-        lines.append(f"({NOT_REAL})")
+        lines.append(f"({PLAYED})")
     lines += ["", *_listed("It would be refused:", map(str, dry.problems))]
     rows: Sequence[tuple[str, str, str]] = [
         *dry.asked.rows(),

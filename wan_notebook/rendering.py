@@ -256,11 +256,13 @@ def _prompts(update: JobUpdate) -> Html | None:
         "Negative prompt": update.request.negative_prompt or "",
     }
     texts = [markup.quoted(text, label) for label, text in passages.items() if text]
+    effect = update.request.template
+    head = f"Prompt: {shortened(clean(asked), TEASER)}" if asked or not effect else f"Video effect: {clean(effect)}"
     if not texts:
-        return None
+        return tag("div", head, style=f"margin-top:8px;{MUTED}") if effect else None
     if len(texts) == 1 and asked and len(asked) <= TEASER:
         return tag("div", markup.quoted(asked), style="margin-top:8px")
-    return markup.fold(f"Prompt: {shortened(clean(asked), TEASER)}", *texts)
+    return markup.fold(head, *texts)
 
 
 def _parameters(update: JobUpdate) -> Html:

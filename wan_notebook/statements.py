@@ -212,6 +212,8 @@ def _state(run: Run, driven: Callable[[Run], bool]) -> str:
 
 
 def _price(run: Run) -> str:
+    if run.state in FREE:
+        return "not billed"
     if run.amount is None:
         return "unknown"
     about = "about " if run.estimated and Decimal(run.amount) else ""

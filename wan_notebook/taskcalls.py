@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from wan_notebook.client import WanClient
     from wan_notebook.config import Settings
     from wan_notebook.inquiries import Cancellation
     from wan_notebook.listing import TaskRow
@@ -200,8 +201,13 @@ def list_tasks(
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST:
         raise InvalidRequestError([Problem("limit", shown(limit), "it is out of range", f"1 to {MOST}")])
     settings = _settings(region, api_key, base_url, workspace)
-    found, more = session().ask(settings, lambda client: inquiries.rows(client, which, limit))
-    return TaskList(found, region=session().switchboard.region(settings), more=more, by_time=which.by_time)
+
+    async def asked(client: WanClient) -> TaskList:
+        found, more = await inquiries.rows(client, which, limit)
+        region, simulated = session().switchboard.region(settings), client.simulator_speed is not None
+        return TaskList(found, region=region, more=more, by_time=which.by_time, simulated=simulated)
+
+    return session().ask(settings, asked)
 
 
 def join(

@@ -20,6 +20,7 @@ EVERYBODYS = (
     "These are all tasks of the account, with whichever of its keys and by whomever they were submitted; "
     "the service lists at most {hours} h."
 )
+CLOCK = "Times are those of the simulator's own clock, which runs faster or slower than this machine's."
 MORE = "There are more: raise the limit, or filter."
 ZONE = (
     "Times of a filter go out as Beijing time (UTC+8), which is inferred, not documented: "
@@ -36,11 +37,21 @@ class TaskList(list[TaskRow]):
         Where it was asked for.
     more : bool
         Whether there are more tasks than were asked for.
+    simulated : bool
+        Whether a simulator answered.
     """
 
-    def __init__(self, rows: Iterable[TaskRow], *, region: str, more: bool = False, by_time: bool = False) -> None:
+    def __init__(
+        self,
+        rows: Iterable[TaskRow],
+        *,
+        region: str,
+        more: bool = False,
+        by_time: bool = False,
+        simulated: bool = False,
+    ) -> None:
         super().__init__(rows)
-        self.region, self.more = region, more
+        self.region, self.more, self.simulated = region, more, simulated
         self._by_time = by_time
 
     @property
@@ -48,6 +59,7 @@ class TaskList(list[TaskRow]):
         """What has to be known to read it."""
         return [
             EVERYBODYS.format(hours=catalog().service.list_hours),
+            *([CLOCK] if self.simulated else []),
             *([MORE] if self.more else []),
             *([ZONE] if self._by_time else []),
         ]
@@ -70,7 +82,7 @@ class TaskList(list[TaskRow]):
 
     def _head(self) -> str:
         count = "no task" if not self else "1 task" if len(self) == 1 else f"{len(self)} tasks"
-        return f"{count} in {self.region}"
+        return f"{count} of the simulator" if self.simulated else f"{count} in {self.region}"
 
 
 def _cells(row: TaskRow) -> tuple[str, ...]:
