@@ -164,6 +164,8 @@ def test_a_refusal_of_the_simulator_has_its_badge(server, tmp_path, mark):
     server.on("POST", SUBMIT, Answer(401, {"code": "InvalidApiKey", "message": "no"}, mark))
     job = submit(server, tmp_path)
     assert isinstance(job.exception(30), wan.AuthenticationError)
+    assert job.exception().hint.startswith("The base URL stands above the region")
+    assert "--region" not in job.exception().hint
     assert job.update.simulated is bool(mark)
     assert ("simulat" in job._repr_mimebundle_()["text/plain"]) is bool(mark)
 

@@ -19,7 +19,7 @@ from wan_notebook.hosts import Host, address_of, hosts, owner, region_of
 from wan_notebook.markup import tag
 from wan_notebook.phrases import clean
 from wan_notebook.premises import Finding, codecs, folder, packages, plugin, proxies, simulator_packages
-from wan_notebook.probes import NOBODYS_KEY, PLAN_KEY, is_plan_key, knock, right_place
+from wan_notebook.probes import ELSEWHERE, NOBODYS_KEY, PLAN_KEY, is_plan_key, knock, right_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,6 @@ LOOKS = {
     "problem": ("✗", markup.RED),
 }
 NETWORK = "Look at the network, the proxy and the address; without any of them: --region simulator."
-ELSEWHERE = "Look whether the key belongs to the base URL's place, or leave the base URL out."
 OUTPUT = "Give another one: --output-dir, %config WanMagics.output_dir."
 
 

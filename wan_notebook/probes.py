@@ -31,12 +31,23 @@ if TYPE_CHECKING:
     from wan_notebook.facts import Region
     from wan_notebook.hosts import Host
 
-__all__ = ["NOBODYS_KEY", "PLAN_KEY", "Guide", "Probe", "is_plan_key", "knock", "of_the_key", "right_place"]
+__all__ = [
+    "ELSEWHERE",
+    "NOBODYS_KEY",
+    "PLAN_KEY",
+    "Guide",
+    "Probe",
+    "is_plan_key",
+    "knock",
+    "of_the_key",
+    "right_place",
+]
 
 PROBE_SECONDS = 4.0
 REMEMBERED_SECONDS = 60.0
 OK, UNAUTHORIZED, REDIRECTS = 200, 401, range(300, 400)
 PLAN_KEY = "It is a plan key (sk-sp-...), which works on its plan's own host only: take an ordinary Model Studio key."
+ELSEWHERE = "The base URL stands above the region: look whether the key belongs there, or leave the base URL out."
 NOBODYS_KEY = "It is wrong, was deleted, or belongs to a region that did not answer: copy it again from its console."
 
 Verdict = Literal["taken", "refused", "open", "unreachable", "strange"]
@@ -186,6 +197,8 @@ class Guide:
         base_url = address_of(region_of(settings, self.regions), settings, self.regions)
         here = owner(base_url, self.regions) if base_url else None
         if here is None:
+            if settings.base_url is not None:  # what the catalogue says of regions does not help there
+                error.hint = f"{ELSEWHERE} {BILL[error.billed is False]}"
             return
         for old in [name for name, (at, _) in self._asked.items() if time.monotonic() - at > REMEMBERED_SECONDS]:
             del self._asked[old]
