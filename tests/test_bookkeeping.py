@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from wan_notebook import bookkeeping
+from wan_notebook import bookkeeping, statements
 from wan_notebook.cli import cli
 from wan_notebook.errors import ConfigurationError, InvalidRequestError
 from wan_notebook.ledger import Ledger
@@ -90,6 +90,10 @@ def test_the_cache_is_shown_and_pruned_without_deleting_a_clip(ledger, tmp_path)
     shown = {told["run_id"]: (told["there"], told["used"]) for told in bookkeeping.cached(ledger, "").data}
     assert shown["run-1"] == (True, 1)
     assert shown["run-2"] == (False, 0)
+    rows = [("run-1", "/home/somebody/" + "a-long-folder/" * 9 + "cat-20261123-192501.mp4")]
+    page = statements.Statement("", ("Run", "File"), rows)._repr_mimebundle_()["text/html"]
+    assert ">/home/" in page
+    assert "cat-20261123-192501.mp4<" in page
     assert "1 run." in bookkeeping.cached(ledger, "--gone")
     assert ledger.run("run-2") is None
     days = int((time.time() - NOON) // 86400) + 1 if time.time() > NOON else 0

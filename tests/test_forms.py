@@ -273,6 +273,9 @@ def test_a_key_typed_into_a_field_is_refused_and_taken_out_of_it(desk):
 def test_without_a_key_the_region_says_so(in_folder):
     form = wan.form(**GOOD)
     assert "no API key is set".casefold() in said(form.fields["region"].line).casefold()
+    assert "billed" not in said(form.fields["region"].line), "nobody asked yet to send anything"
+    labels = {name: form.fields[name].control.description for name in ("audio_url", "prompt_extend")}
+    assert labels == {"audio_url": "Sound to follow", "prompt_extend": "Rewrite the prompt"}
     assert form.generate.disabled
     put(form, region="simulator")
     assert not form.generate.disabled
@@ -353,7 +356,7 @@ def test_a_sound_shows_its_length_and_what_the_clip_leaves_of_it(desk):
     file = {"name": "mine.mp3", "type": "audio/mpeg", "size": 1, "content": verse, "last_modified": datetime.now(UTC)}
     sound.upload.value = [file]
     assert form.request.audio_url == verse
-    assert "mine.mp3: 13.4 s, mp3 108 kB" in said(sound.line)
+    assert "mine.mp3: 13.4 s, mp3 105 kB" in said(sound.line)
     assert "the clip has 5 s: the rest is cut" in said(form.remarks)
     put(form, model="wan2.2-i2v-flash")
     assert (sound.value, sound.upload.disabled) == (None, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,10 +119,31 @@ def test_sides_beyond_the_limit_are_refused_with_the_size_a_fit_would_give() -> 
     assert fitted.prepared().size == (8000, 533)
 
 
+@pytest.mark.parametrize("size", [(12000, 300), (9000, 250), (250, 9000), (900, 100), (100, 1500)])
+@pytest.mark.parametrize("fit", [False, True])
+def test_what_is_advised_for_a_long_narrow_picture_works(size: tuple[int, int], fit: bool) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        request(Image.new("L", size), fit=fit)
+    ways = re.findall(r'(crop|pad)="([^"]+)"(, fit=True)?', " ".join(p.fix for p in caught.value.problems))
+    assert ways
+    for wish, ratio, fitted in ways:
+        assert request(Image.new("L", size), **{wish: ratio}, fit=bool(fitted)).prepared().size
+
+
 def test_a_fit_that_would_be_too_small_is_not_offered() -> None:
-    assert "Shrink it" in only(Image.new("L", (9000, 250))).fix
+    assert not only(Image.new("L", (9000, 250))).fix.startswith("Add fit")
     problem = only(Image.new("L", (9000, 250)), fit=True)
     assert problem.problem == "it is 9000 x 250 pixels and would be sent as 8000 x 222"
+
+
+def test_frames_of_two_shapes_are_remarked() -> None:
+    def notes(first: tuple[int, int], last: tuple[int, int], **more: Any) -> str:
+        frames = {"image": Image.new("L", first), "last_frame": Image.new("L", last)}
+        return " | ".join(I2VRequest(model="wan2.7-i2v", prompt="x", **frames, **more).notes)
+
+    assert "another shape (300 x 400) than the first (400 x 300)" in notes((400, 300), (300, 400))
+    assert "shape" not in notes((400, 300), (800, 600))
+    assert "shape" not in notes((400, 300), (300, 400), crop="1:1")
 
 
 def test_padding_to_more_than_the_limit_is_refused_before_it_is_made() -> None:

@@ -74,6 +74,12 @@ def test_addresses_with_a_windows_drive_have_two_or_three_slashes(folder: Path, 
     assert find_file(way) == path
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are drives")
+@pytest.mark.parametrize("way", ["file://D:/nowhere/x.png", r"C:\nowhere\x.png", "c:/x.png"])
+def test_a_windows_path_on_a_machine_without_drives_is_named(folder: Path, way: str) -> None:
+    assert "it is a Windows path" in fix_of(way)
+
+
 def test_backslashes_separate_folders_on_every_machine(folder: Path) -> None:
     path = put(folder / "pictures" / "new cat.png")
     assert find_file(r"pictures\new cat.png") == path
@@ -148,7 +154,8 @@ def test_an_array_may_be_any_view_and_changes_nothing_later() -> None:
         (COLOURS * 255, "its floats go from 0 to 255"),
         (COLOURS - 0.5, "its floats go from -0.5 to 0.5"),
         (np.full((240, 320), np.nan), "its floats go from nan to nan"),
-        ((COLOURS * 255).astype(np.int64), "uint8"),
+        ((COLOURS * 255).astype(np.int64), "its values are of type int64"),
+        ((COLOURS * 255).astype(np.uint16), "its values are of type uint16"),
         (COLOURS.transpose(2, 0, 1), "array.transpose(1, 2, 0)"),
         (np.zeros((1, 3, 240, 320)), "uint8"),
         (np.zeros(5), "uint8"),

@@ -244,7 +244,7 @@ def test_a_re_encoded_picture_too_large_as_png_goes_as_jpeg_and_too_large_at_all
     assert "JPEG of quality 95" in sent.notes[-1]
     with pytest.raises(InvalidRequestError) as caught:
         prepare(measure(noise), max_bytes=10_000)
-    assert caught.value.problems[0].allowed == "up to 0.0 MB"
+    assert caught.value.problems[0].allowed == "up to 10 kB"
 
 
 def test_beyond_the_size_for_base64_a_picture_is_to_be_uploaded(photos: Path) -> None:

@@ -127,6 +127,7 @@ def test_bytes_beyond_the_limit_go_by_quality_first_and_then_by_size(format_: st
     assert (sent.mime, picture.size) == ("image/jpeg", (sent.width, sent.height))
     assert ((sent.width, sent.height) == (700, 600)) == (limit == 330_000)
     assert f"with {sent.width} x {sent.height} pixels" in sent.notes[-1]
+    assert " ".join(sent.notes).count("quality") == 1  # never two, one of them untrue
 
 
 def test_without_fit_and_where_nothing_helps_it_is_refused() -> None:

@@ -91,6 +91,7 @@ def test_every_kind_of_wav_has_its_length(codec):
         (bytes(4) + b"ftypM4A " + bytes(60), "an MP4 file"),
         (b"\xff\xf1" + bytes(60), "an AAC sound"),
         (b"\x89PNG\r\n\x1a\n" + bytes(60), "a picture"),
+        (b"\xff\xd8\xff\xe0" + bytes(60), "a picture"),
         (b"<!DOCTYPE html><p>not found", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "damaged"),
@@ -141,3 +142,10 @@ def test_no_bytes_break_the_measuring(data, head):
         return
     assert facts.seconds is not None
     assert 0 < facts.seconds < 1e6
+
+
+@pytest.mark.parametrize("thing", [5, ["a.mp3"], object()])
+def test_a_thing_that_is_no_sound_is_told_so_in_words_of_sounds(thing):
+    problem = refused(thing)
+    assert problem.problem == "it is no sound"
+    assert "tensor" not in str(problem)

@@ -41,6 +41,7 @@ WHOLE_ROW = ("text", "image", "sound")  # kinds that need the width
 LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
 ABOVE = {"flex_flow": "column", "align_items": "stretch", "width": "auto", "height": "auto", "margin": "0"}
 BESIDE = {"width": "auto", "margin": "0 0 0 6px"}
+LABELS = {"audio_url": "Sound to follow", "prompt_extend": "Rewrite the prompt"}  # where the field's name says less
 LABEL = {"description_width": "fit-content"}
 
 
@@ -209,4 +210,4 @@ def why_not(name: str, model: ModelSpec) -> tuple[str, str]:
 
 
 def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return LABELS.get(name) or name.replace("_", " ").capitalize()

@@ -19,7 +19,7 @@ from wan_notebook import cells, frontend, phrases, pricing
 from wan_notebook.addresses import public_url
 from wan_notebook.catalog import catalog
 from wan_notebook.config import SIMULATOR, Settings
-from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem, WanError
+from wan_notebook.errors import NOT_BILLED, ConfigurationError, InvalidRequestError, Problem, WanError
 from wan_notebook.facts import ParameterInfo
 from wan_notebook.intake import look_in
 from wan_notebook.jobrows import JobRow
@@ -198,7 +198,8 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         except InvalidRequestError as error:
             return None, pricing.estimate(draft, region), error.problems
         except ConfigurationError as error:
-            problem = Problem("region", region, error.message.rstrip("."), fix=error.hint)
+            said = error.message.partition(", so nothing")[0].rstrip(".")  # nobody asked yet to send anything
+            problem = Problem("region", region, said, fix=error.hint.removesuffix(NOT_BILLED).rstrip())
             return None, pricing.estimate(draft, region), (problem,)
         return settings, cost, ()
 

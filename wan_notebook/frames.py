@@ -7,6 +7,7 @@ it is sent, and goes as base64 text or through the temporary store.
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.addresses import is_loopback
@@ -17,7 +18,7 @@ from wan_notebook.framing import Framing, ratio_of
 from wan_notebook.media import ImageFacts
 from wan_notebook.pixels import MOST_PIXELS
 from wan_notebook.preparation import changes, prepare
-from wan_notebook.wording import one_of, shown, suggest
+from wan_notebook.wording import file_size, one_of, shown, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WAYS", "framing", "most_bytes", "notes", "only_small", "problems", "shown_as_sent", "stored", "travelling"]
 
+ALIKE = 0.02  # the share by which two shapes may differ before it is said
+SHAPES = ((16, 9), (4, 3), (1, 1))
 WAYS = ("auto", "base64", "oss")
 ELSEWHERE = ("url", "oss")  # kinds of a picture that is not here
 MB = 1024 * 1024
@@ -51,7 +54,7 @@ def only_small(facts: Mapping[str, Facts], values: Mapping[str, Any], spec: Mode
     for item in (item for item in facts.values() if isinstance(item, ImageFacts)):
         told = item.bytes or 0
         if most < told <= spec.image.bytes and not changes(item, framing(values, spec)) and not values["fit"]:
-            said = f"{shown(item.name)} has {told / MB:.1f} MB, as base64 the service takes {most / MB:.1f} MB at most"
+            said = f"{shown(item.name)} has {file_size(told)}, as base64 the service takes {file_size(most)} at most"
             yield item.role, said
 
 
@@ -66,23 +69,48 @@ def problems(facts: ImageFacts, asked: Framing, spec: ModelSpec) -> Iterator[Pro
         size += f" and would be sent as {width} x {height}"
     low, high = sorted((width, height))
     if low < limits.side_min:
-        yield Problem(role, name, size, takes, f"Enlarge or pad it to {limits.side_min} pixels per side")
+        small = min(facts.size) < limits.side_min  # itself, not only after what is asked for
+        fix = f"Enlarge it to {limits.side_min} pixels per side. " * small + _ways(facts.size, spec)
+        yield Problem(role, name, size, takes, fix)
     if high > limits.side_max:
         yield Problem(role, name, size, takes, _smaller(facts.size, asked, spec))
     if limits.ratio_max and high > limits.ratio_max * low:
-        fix = f"Crop or pad it to {limits.ratio_max}:1 at most"
+        fix = f"Crop or pad it to {limits.ratio_max}:1 at most. {_ways(facts.size, spec)}".rstrip()
         yield Problem(role, name, f"{size}, too long and narrow", takes, fix)
     if facts.bytes is not None and facts.bytes > limits.bytes and not changes(facts, asked) and not asked.fit:
         most = f"{limits.bytes // MB} MB"
         fix = f"Add fit=True (--fit): it is encoded anew, with {width} x {height} pixels where that fits into {most}"
-        yield Problem(role, name, f"it has {facts.bytes / MB:.1f} MB", takes, fix)
+        yield Problem(role, name, f"it has {file_size(facts.bytes)}", takes, fix)
 
 
 def _smaller(size: tuple[int, int], asked: Framing, spec: ModelSpec) -> str:
-    fitted = Framing(asked.crop, asked.pad, fit=True, side_max=spec.image.side_max).layout(size).canvas
-    if min(fitted) < spec.image.side_min or size[0] * size[1] > MOST_PIXELS:
-        return f"Shrink it to {spec.image.side_max} pixels per side"
-    return f"Add fit=True (--fit): it is then sent as {fitted[0]} x {fitted[1]} pixels"
+    fitted = replace(asked, fit=True).layout(size).canvas
+    if _suits(fitted, size, spec):
+        return f"Add fit=True (--fit): it is then sent as {fitted[0]} x {fitted[1]} pixels"
+    return _ways(size, spec) or f"Shrink it to {spec.image.side_max} pixels per side"
+
+
+def _suits(sent: tuple[int, int], size: tuple[int, int], spec: ModelSpec) -> bool:
+    """Whether a picture of this ``size`` can be made one that can be sent."""
+    (low, high), limits = sorted(sent), spec.image
+    narrow = bool(limits.ratio_max) and high > (limits.ratio_max or 0) * low
+    return limits.side_min <= low and high <= limits.side_max and not narrow and size[0] * size[1] <= MOST_PIXELS
+
+
+def _ways(size: tuple[int, int], spec: ModelSpec) -> str:
+    """The first crop and the first padding that make a frame of it; empty where none does."""
+    shapes = SHAPES if size[0] >= size[1] else [(high, wide) for wide, high in SHAPES]
+    found = []
+    for wish in ("crop", "pad"):
+        for shape, fit in ((shape, fit) for shape in shapes for fit in (False, True)):
+            asked = Framing(**{wish: shape}, fit=fit, side_max=spec.image.side_max)
+            sent = asked.layout(size).canvas
+            if _suits(sent, size, spec):
+                ratio = "{}:{}".format(*shape)
+                how = f'{wish}="{ratio}"{", fit=True" * fit} (--{wish} {ratio}{" --fit" * fit})'
+                found.append(f"{how}: {sent[0]} x {sent[1]}")
+                break
+    return f"What works: {'; or '.join(found)}" if found else ""
 
 
 def travelling(values: Mapping[str, Any], facts: Mapping[str, Facts], spec: ModelSpec) -> Iterator[Problem]:
@@ -134,6 +162,15 @@ def notes(values: Mapping[str, Any], facts: Mapping[str, Facts], spec: ModelSpec
             yield from changes(item, asked)
         if item.kind == "oss":
             yield f"{shown(item.source)} is {STORED.format(hours=_hours())} it was uploaded for"
+    pictures = [item for item in facts.values() if isinstance(item, ImageFacts)]
+    sizes = {item.role: asked.layout(item.size).canvas for item in pictures if item.size}
+    if {"image", "last_frame"} <= set(sizes):
+        (wide, high), (last_wide, last_high) = sizes["image"], sizes["last_frame"]
+        if abs(wide * last_high / (high * last_wide) - 1) > ALIKE:
+            yield (
+                f"the last frame has another shape ({last_wide} x {last_high}) than the first ({wide} x {high}), "
+                "which the clip takes; what becomes of the last is not documented (crop or pad give both one shape)"
+            )
     if values["upload"] != "auto" and all(item.kind in ELSEWHERE for item in facts.values()):
         yield f"upload={values['upload']} changes nothing: the picture is at an address"
 

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from wan_notebook.arrays import VALUES, drawn, eight_bits, figure_of
@@ -33,6 +33,7 @@ DATA_URI = re.compile(r"data:(?P<mime>[^;,]*)(?P<rest>[^,]*),", re.IGNORECASE)
 LOOKS_LIKE_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}")
 # file://./a.png and file://D:/a.png (the vendor's forms), file:///data/a.png, file:///D:/a.png, file://localhost/a.png
 FILE_ADDRESS = re.compile(r"^file:(//(localhost(?=/))?)?(/(?=[A-Za-z]:[/\\]))?", re.IGNORECASE)
+WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
@@ -82,7 +83,7 @@ def _picture(source: object) -> Image:
         elif isinstance(source, Image.Image):
             held = source.copy()
         else:
-            held = Image.fromarray(eight_bits(source)).copy()
+            held = _from_array(Image, eight_bits(source))
     except Exception as error:  # noqa: BLE001  also whatever drawing the person's own figure raises
         raise refuse(source, f"no picture can be made of it ({error})", VALUES if figure is None else "") from None
     if held.mode in ("I", "F", "LAB"):
@@ -90,6 +91,14 @@ def _picture(source: object) -> Image:
     if not held.width or not held.height:
         raise refuse(source, "it has no pixels", "Give an image")
     return held
+
+
+def _from_array(pillow: Any, array: Any) -> Image:
+    try:
+        picture: Image = pillow.fromarray(array).copy()
+    except TypeError:
+        raise ValueError(f"its values are of type {getattr(array, 'dtype', 'unknown')}") from None
+    return picture
 
 
 def _read(file: object) -> bytes:
@@ -160,6 +169,8 @@ def find_file(text: str, folder: Path | None = None, suffixes: Collection[str] =
             raise refuse(text, "it is base64 text without its head", "Put data:image/png;base64, before it") from None
         reason = getattr(error, "strerror", None) or str(error)
         raise refuse(text, f"it cannot be looked up ({reason})", "Check the path") from None
+    if WINDOWS_PATH.match(FILE_ADDRESS.sub("", text)) and os.name != "nt":
+        problem, fix = "it is a Windows path, and this machine has no drives", "Copy it here and give its path here"
     if any(sign in text for sign in "\n\r\t"):
         fix = "In Python a backslash before n, r or t is no backslash: write r'…', or / instead"
     raise refuse(text, problem, fix)

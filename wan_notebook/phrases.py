@@ -13,12 +13,11 @@ from wan_notebook.wording import redacted
 if TYPE_CHECKING:
     from wan_notebook.tasks import Clip, Cost
 
-__all__ = ["clean", "clip_facts", "clock", "file_size", "harmless", "moment", "price", "shortened", "silence"]
+__all__ = ["clean", "clip_facts", "clock", "harmless", "moment", "path_shortened", "price", "shortened", "silence"]
 
 # Control characters, lone surrogates and marks that reorder text: a prompt must not forge the lines around it.
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 CODECS = {"h264": "H.264", "hevc": "H.265", "aac": "AAC"}
-KILO, MEGA, GIGA = 1_000, 1_000_000, 1_000_000_000
 
 
 def harmless(text: str) -> str:
@@ -38,6 +37,16 @@ def clean(value: object) -> str:
 def shortened(text: str, most: int) -> str:
     """``text``, its end replaced by an ellipsis where it is longer than ``most`` characters."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def path_shortened(text: str, most: int) -> str:
+    """A path, shortened in its middle: which disk it is on and which file it is stay.
+
+    >>> path_shortened("/home/somebody/wan_outputs/cat-20261123-192501.mp4", 30)
+    '/home/som…-20261123-192501.mp4'
+    """
+    head = most // 3 - 1
+    return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
 
 
 def clock(seconds: float) -> str:
@@ -62,19 +71,6 @@ def moment(at: str | float | None) -> str:
         return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
     except (ValueError, OverflowError, OSError):
         return ""
-
-
-def file_size(count: int) -> str:
-    """A number of bytes.
-
-    >>> file_size(512), file_size(48_000), file_size(1_940_000), file_size(75_857_000_000)
-    ('512 bytes', '48 kB', '1.9 MB', '75.9 GB')
-    """
-    if count < KILO:
-        return f"{count} bytes"
-    if count < MEGA:
-        return f"{count / KILO:.0f} kB"
-    return f"{count / MEGA:.1f} MB" if count < GIGA else f"{count / GIGA:.1f} GB"
 
 
 def price(cost: Cost | None, *, simulated: bool) -> str:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from ipywidgets import FileUpload, Layout
 
-from wan_notebook import phrases
 from wan_notebook.controls import BESIDE, ParameterField, SeedField
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.media import ImageFacts
 from wan_notebook.request import MEASURES
 from wan_notebook.sounds import SoundFacts
-from wan_notebook.wording import shown
+from wan_notebook.wording import file_size, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +74,7 @@ class MediaField(ParameterField):
             facts = None
         if facts is None:
             return super().usual() if self.info.name != "image" else self.info.help
-        name, size = self._file or facts.name, phrases.file_size(facts.bytes or 0)
+        name, size = self._file or facts.name, file_size(facts.bytes or 0)
         if isinstance(facts, SoundFacts) and facts.seconds is not None:
             return f"{name}: {facts.seconds:.1f} s, {facts.format} {size}{self.note}"
         if isinstance(facts, ImageFacts) and facts.width is not None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wan_notebook.markup import MUTED, NAME, WRAP, badge, code, data_uri, row, tag
-from wan_notebook.phrases import clean, clip_facts, file_size, price
+from wan_notebook.phrases import clean, clip_facts, price
+from wan_notebook.wording import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

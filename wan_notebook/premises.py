@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from wan_notebook.addresses import proxy_of, public_url
-from wan_notebook.phrases import file_size
+from wan_notebook.wording import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from wan_notebook.intake import Raw, about
 from wan_notebook.media import EXTENSIONS, ImageFacts, SentMedia, measure
 from wan_notebook.pixels import MIME, DamagedImageError, decode, encode, reframed, squeezed, thumbnail, upright
 from wan_notebook.sounds import SoundFacts, load_sound
-from wan_notebook.wording import shown
+from wan_notebook.wording import file_size, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,15 +89,16 @@ def _made(facts: ImageFacts, framing: Framing, max_bytes: int | None, side_min: 
         photograph = facts.format == "JPEG"
         data, mime = encode(image_now, max_bytes, photograph=photograph)
         size = image_now.size
-        if mime == MIME["JPEG"] and not photograph:
+        too_large = framing.fit and max_bytes is not None and len(data) > max_bytes
+        if mime == MIME["JPEG"] and not photograph and not too_large:
             notes += ("the image is sent as JPEG of quality 95: as PNG it would be too large",)
-        if framing.fit and max_bytes is not None and len(data) > max_bytes:
+        if too_large and max_bytes is not None:
             data, size, note = _fitted(image_now, facts, max_bytes, side_min)
             notes += (note,)
         preview = thumbnail(image_now) if framing.asked else None
     if max_bytes is not None and len(data) > max_bytes:
         fix = "Add fit=True (--fit) to have it made smaller"
-        raise _refuse(facts.name, f"it would be sent as {_mb(len(data))}", fix, f"up to {_mb(max_bytes)}")
+        raise _refuse(facts.name, f"it would be sent as {file_size(len(data))}", fix, f"up to {file_size(max_bytes)}")
     origin = facts.origin and facts.origin.compared(image)
     made = _sent(facts, data, mime, how="base64")
     return replace(made, width=size[0], height=size[1], notes=notes, origin=origin, preview=preview)
@@ -117,10 +118,11 @@ def _opened(facts: ImageFacts) -> tuple[Image, Raw]:
 def _fitted(image: Image, facts: ImageFacts, max_bytes: int, side_min: int) -> tuple[Raw, tuple[int, int], str]:
     found = squeezed(image, max_bytes, side_min)
     if found is None:
-        said = f"even as a poor JPEG of {side_min} pixels it has more than {_mb(max_bytes)}"
+        said = f"even as a poor JPEG of {side_min} pixels it has more than {file_size(max_bytes)}"
         raise _refuse(facts.name, said, "Crop it")
     data, quality, size = found
-    note = f"the image is sent as JPEG of quality {quality} with {size[0]} x {size[1]} pixels: {_mb(len(data))}, to fit"
+    sent = f"with {size[0]} x {size[1]} pixels: {file_size(len(data))}, to fit"
+    note = f"the image is sent as JPEG of quality {quality} {sent}"
     return data, size, note
 
 
@@ -145,10 +147,6 @@ def _read(facts: ImageFacts) -> Raw:
 
 def _above(data: Raw, most: int | None) -> bool:
     return most is not None and len(data) > most
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1024 / 1024:.1f} MB"
 
 
 def _refuse(value: object, problem: str, fix: str, allowed: str = "JPEG, PNG, BMP or WEBP") -> InvalidRequestError:

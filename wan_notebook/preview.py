@@ -17,10 +17,11 @@ from wan_notebook.asked import frames_as_sent
 from wan_notebook.catalog import catalog
 from wan_notebook.markup import MUTED, fact, row, tag
 from wan_notebook.media import SentMedia
-from wan_notebook.phrases import clean, file_size, harmless, price
+from wan_notebook.phrases import clean, harmless, price
 from wan_notebook.privacy import HIDDEN, TEXTS
 from wan_notebook.provenance import cost_facts
 from wan_notebook.wire import data_uri_length
+from wan_notebook.wording import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

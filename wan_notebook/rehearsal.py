@@ -30,6 +30,7 @@ from wan_notebook.snippets import WORKSPACE, Call
 from wan_notebook.spending import Money, Terms
 from wan_notebook.tasks import JobState
 from wan_notebook.wire import chunks, encode, submit_headers
+from wan_notebook.wording import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -293,5 +294,5 @@ def _without(settings: Settings, address: str) -> str:
 def _uploaded(model: str) -> Callable[[SentMedia], str]:
     hours = catalog().service.upload_seconds // 3600
     return lambda item: (
-        f"{item.name} ({phrases.file_size(item.bytes)}) would be uploaded first: free, kept {hours} h, for {model} only"
+        f"{item.name} ({file_size(item.bytes)}) would be uploaded first: free, kept {hours} h, for {model} only"
     )

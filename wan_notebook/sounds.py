@@ -7,6 +7,7 @@ is counted here without a codec: from the header of a WAV, and frame by frame fo
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ OTHER = (
     (r"\x1aE\xdf\xa3", "a WebM or Matroska file"),
     (r"(RIFX|RF64)", "an unusual kind of WAV"),
     (r"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF....WEBP", "a picture"),
-    (r"\s*<(!doctype|html)", "a web page, not the sound on it"),
+    (r"\s*<((?i:!doctype)|(?i:html))", "a web page, not the sound on it"),
     (r"version https://git-lfs", "a Git LFS pointer: run git lfs pull"),
 )
 # MPEG audio: bit rates in kbit/s by (MPEG 1?, layer), and sample rates by version (ISO 11172-3, 13818-3).
@@ -98,12 +99,16 @@ def measure_sound(source: object, *, role: str = "audio_url", folder: Path | Non
     InvalidRequestError
         It is no WAV or MP3, or cannot be read.
     """
+    if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)) and not hasattr(source, "read"):
+        seen = hasattr(source, "__array_interface__") or hasattr(source, "savefig")
+        raise _refuse(
+            role, source, "it is a picture, not a sound" if seen else "it is no sound", "Give a wav or mp3 file"
+        )
     with about(role, WAYS):
         held = snapshot(source)
     if isinstance(held, bytes):
         return _facts(io.BytesIO(held), SoundFacts("bytes", "sound", held, role, bytes=len(held)), held)
-    if not isinstance(held, str):
-        raise _refuse(role, source, "it is a picture, not a sound", "Give a wav or mp3 file")
+    held = str(held)
     if is_address(held):
         kind = "oss" if held[:3].lower() == "oss" else "url"
         return SoundFacts(kind, public_url(held).rstrip("/").rpartition("/")[2] or "sound", held, role)
@@ -168,7 +173,7 @@ def _format(data: Raw) -> str:
     if data[:3] == b"ID3" or _mp3_frame(data[:4]) is not None:
         return "mp3"
     text = data[:32].decode("latin-1")
-    return next((name for sign, name in OTHER if re.match(sign, text, re.DOTALL | re.IGNORECASE)), "no wav or mp3")
+    return next((name for sign, name in OTHER if re.match(sign, text, re.DOTALL)), "no wav or mp3")
 
 
 def _wav_seconds(data: Raw) -> float:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.markup import MUTED, bullets, columns, tag
-from wan_notebook.phrases import clean, file_size, moment, shortened
+from wan_notebook.phrases import clean, moment, path_shortened, shortened
 from wan_notebook.runs import OPEN, UNDRIVEN
-from wan_notebook.wording import one_of, shown
+from wan_notebook.wording import file_size, one_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BY", "Statement", "cache", "costs", "count", "listed", "select"]
 
 WIDEST = 60
+FILE = "File"  # the heading of a column of paths
 BY: dict[str, Callable[[Run], str]] = {
     "day": lambda run: f"{datetime.fromtimestamp(run.created_at, UTC):%Y-%m-%d}",
     "model": lambda run: run.model or "unknown",
@@ -67,7 +68,9 @@ class Statement:
     __repr__ = __str__
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002  IPython's protocol
-        rows = [[shortened(clean(cell), WIDEST) for cell in row] for row in self.rows]
+        paths = {place for place, heading in enumerate(self.headings) if heading == FILE}
+        fit = {True: path_shortened, False: shortened}
+        rows = [[fit[place in paths](clean(cell), WIDEST) for place, cell in enumerate(row)] for row in self.rows]
         table = columns(self.headings, rows) if rows else None
         page = tag("div", tag("div", self.title, style=MUTED), table, bullets(self.remarks))
         return {"text/html": str(page), "text/plain": str(self)}
@@ -200,7 +203,7 @@ def cache(runs: Sequence[Run]) -> Statement:
             rows.append((run.run_id, moment(run.created_at), run.model, size, str(used[run.run_id]), run.clip_path))
             data.append({**_told(run), "there": there, "used": used[run.run_id]})
     title = f"{count(len(rows), 'saved clip')}, {file_size(total)}"
-    return Statement(title, ("Run", "Made", "Model", "Size", "Used again", "File"), rows, (), data)
+    return Statement(title, ("Run", "Made", "Model", "Size", "Used again", FILE), rows, (), data)
 
 
 def _state(run: Run, driven: Callable[[Run], bool]) -> str:

@@ -16,7 +16,7 @@ from wan_notebook.errors import Problem
 from wan_notebook.fields import allowed
 from wan_notebook.media import ImageFacts
 from wan_notebook.sounds import OTHER_SUFFIX, SoundFacts
-from wan_notebook.wording import one_of, shown, slip, suggest
+from wan_notebook.wording import file_size, one_of, shown, slip, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -247,11 +247,11 @@ def _track(facts: SoundFacts, spec: ModelSpec) -> Iterator[tuple[str, str]]:
         if OTHER_SUFFIX.fullmatch(suffix):
             yield f"it is a {suffix} file", "Convert it to mp3"
     if facts.bytes is not None and facts.bytes > limits.bytes:
-        yield f"it has {facts.bytes / 1024 / 1024:.1f} MB", "Save it as mp3, or shorten it"
+        yield f"it has {file_size(facts.bytes)}", "Save it as mp3, or shorten it"
     if facts.seconds is not None and facts.seconds > limits.seconds_max + ROUNDING:
-        yield f"it is {facts.seconds:.1f} s long", f"Cut it to {limits.seconds_max} s"
+        yield f"it is {facts.seconds:g} s long", f"Cut it to {limits.seconds_max} s"
     if facts.seconds is not None and facts.seconds < limits.seconds_min - ROUNDING:
-        yield f"it is {facts.seconds:.1f} s long", f"Lengthen it to {limits.seconds_min} s, e.g. with silence"
+        yield f"it is {facts.seconds:g} s long", f"Lengthen it to {limits.seconds_min} s, e.g. with silence"
 
 
 def _meant(value: object, takes: Iterable[object]) -> str:

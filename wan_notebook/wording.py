@@ -18,11 +18,12 @@ from wan_notebook.addresses import is_address, public_url
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["holds_key", "kind", "one_of", "redacted", "shown", "slip", "suggest", "trouble"]
+__all__ = ["file_size", "holds_key", "kind", "one_of", "redacted", "shown", "slip", "suggest", "trouble"]
 
 # A key as the service hands them out; "task-…" and "risk-taking" are not keys.
 KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}|(?<![A-Za-z0-9])Bearer\s+sk-[A-Za-z0-9_-]*", re.IGNORECASE)
 LONGEST = 60
+KILO = 1024  # as the service's limits are read
 TROUBLES = {
     "certificate": "its certificate is not trusted here: behind a company's proxy, name its own in SSL_CERT_FILE",
     "name or service not known": "no such host is known: no network, or no DNS",
@@ -36,6 +37,19 @@ TROUBLES = {
     "disconnected without sending": "it closed the connection without a word",
     "unreachable": "no way leads there from this network",
 }
+
+
+def file_size(count: int) -> str:
+    """A number of bytes.
+
+    >>> file_size(512), file_size(48_000), file_size(1_990_000), file_size(75_857_000_000)
+    ('512 bytes', '47 kB', '1.9 MB', '70.6 GB')
+    """
+    if count < KILO:
+        return f"{count} bytes"
+    if count < KILO**2:
+        return f"{count / KILO:.0f} kB"
+    return f"{count / KILO**2:.1f} MB" if count < KILO**3 else f"{count / KILO**3:.1f} GB"
 
 
 def holds_key(text: str) -> bool:

@@ -123,7 +123,7 @@ def test_the_keyboard_goes_through_the_fields_in_their_order_and_each_has_a_name
         "Image",
         "Resolution",
         "Duration",
-        "Audio url",
+        "Sound to follow",
         "Shot type",
         "Negative prompt",
     ]
