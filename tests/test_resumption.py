@@ -63,10 +63,12 @@ class Page(LiveKernel):
         }  # fmt: skip
         super().__init__(folder, environment)
         self.heard: list[dict[str, Any]] = []
+        self.called = 0  # by comms that the kernel opened
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["msg_type"] == "comm_msg":
             self.heard.append(message["content"]["data"])
+        self.called += message["msg_type"] == "comm_open"
         super()._take(message)
 
     def ask(self, run_id: str) -> None:
@@ -96,6 +98,7 @@ def test_loading_again_follows_what_was_left_and_the_video_comes_to_its_old_cell
     with Page(server, in_folder) as page:
         said = page.run("%load_ext wan_notebook", cell_id="other")
         assert said.text == "wan_notebook: 1 job of this notebook followed again (cat). %wan_jobs shows them.\n"
+        assert page.called == 1
         page.ask(left["run_id"])
         page.until(lambda: page.told(left["run_id"]))
         finish(server, clip)
@@ -129,6 +132,7 @@ def test_another_notebook_is_not_told_of_it_and_imports_nothing_heavy(server, in
         before = len(server.asked)
         assert page.run("%load_ext wan_notebook").outputs == []
         assert page.run("print(sockets)").text.strip() == "[]"
+        assert page.called == 0
         heavy = page.run(f"print([name for name in {HEAVY!r} if name in sys.modules and name not in loaded])").text
         assert heavy.strip() == "[]"
         assert int(page.run("print(len(set(sys.modules) - loaded))").text) <= 40

@@ -1,7 +1,8 @@
 """The line to the plugin in JupyterLab and Notebook 7: whether it is there, and runs that display ids do not reach.
 
 The plugin opens a comm when it sees a run that is not over and asks for its run ids; the kernel answers with what they
-are now and sends every change. Nothing is sent to a front end that did not ask: it would complain of an unknown target.
+are now and sends every change. Nothing is sent to a front end that did not ask, it would complain of an unknown target;
+but for one call in JupyterLab and Notebook 7 where jobs of an earlier kernel are followed again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from comm.base_comm import BaseComm
 
-__all__ = ["PLUGIN_REMARK", "card_shown", "listen", "plugin_missing", "plugin_present", "push", "revision"]
+__all__ = ["PLUGIN_REMARK", "announce", "card_shown", "listen", "plugin_missing", "plugin_present", "push", "revision"]
 
 TARGET = "wan_notebook"
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -153,6 +154,14 @@ def listen(lookup: Callable[[str], dict[str, Any] | None]) -> None:
     """
     if kernel() is not None:
         _line().lookup = lookup
+
+
+def announce() -> None:
+    """Call the plugin, which asked in vain before the extension was loaded; every open page then asks again."""
+    if front_end() == LAB:
+        import comm
+
+        comm.create_comm(target_name=TARGET).close()
 
 
 def push(run_id: str, bundle: dict[str, Any]) -> None:

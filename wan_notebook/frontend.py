@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.comms import (
     PLUGIN_REMARK,
+    announce,
     card_shown,
     listen,
     plugin_missing,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PLUGIN_REMARK",
     "Display",
+    "announce",
     "ask",
     "ask_secretly",
     "at_cell_end",

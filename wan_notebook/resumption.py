@@ -42,6 +42,8 @@ def at_load(runs: Sequence[Run]) -> str:
         said.insert(0, f"{count(len(jobs), 'job')} of this notebook followed again ({names})")
     if came:
         said.insert(0, f"{count(len(came), 'clip')} of this notebook came while no kernel was there")
+    if jobs or came:
+        frontend.announce()
     return f"wan_notebook: {'; '.join(said)}. %wan_jobs shows them." if said else ""
 
 
@@ -59,7 +61,9 @@ def resume(line: str) -> str:
         values.append(word)
     found = ledger.runs(where, values)
     at_work = [run for run in found if ledger.driven(run)]
-    _, said = _followed([run for run in reversed(found) if run not in at_work], show=True)
+    jobs, said = _followed([run for run in reversed(found) if run not in at_work], show=True)
+    if jobs:
+        frontend.announce()
     if at_work:
         said.append(f"{count(len(at_work), 'job')} followed already: {', '.join(run.run_id for run in at_work[:5])}")
     if not found:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from wan_notebook.simulator import Simulator
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -127,3 +129,27 @@ def test_the_job_ends_in_its_cell_although_the_page_was_reloaded_and_the_cell_mo
     run = _follow_to_the_end(page, 2)
     assert run["name"] == "cat"
     assert page.page.evaluate(PLAYS)["width"] > 0
+
+
+@pytest.mark.full
+def test_after_a_restart_of_the_kernel_the_video_comes_to_its_old_cell(lab, photos):
+    with Simulator(speed=0.01, render="shape") as service:
+        key = f'os.environ.update(DASHSCOPE_HTTP_BASE_URL="{service.base_url}", DASHSCOPE_API_KEY="sk-test-0123456789")'
+        page = _open(lab, photos, [f"import os\n{key}\n%load_ext wan_notebook", CAT])
+        page.run_cell(0)
+        page.run_cell(1)
+        page.until(f'{STATE} === "following"', 1)
+        page.restart()
+        page.wait_idle()
+        page.command("notebook:insert-cell-below", 1)  # the plugin looks at its cells before the extension is loaded
+        page.wait_idle()
+        page.run_cell(0)
+        assert "1 job of this notebook followed again (cat)" in page.cell(0)["outputs"][0]["text"]
+        service.clock.advance(3600)
+        run = _follow_to_the_end(page, 1)
+    assert "<video" in page.cell(1)["outputs"][0]["data"]["text/html"]
+    assert run["cell_id"] == page.cell(1)["id"]
+    assert page.page.evaluate(PLAYS)["width"] > 0
+    page.save()
+    assert page.notebook().cells[1].metadata["wan_notebook"]["runs"][0]["state"] == "downloaded"
+    assert page.complaints == []

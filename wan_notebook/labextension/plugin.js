@@ -82,7 +82,7 @@
       this.comm = null;
       this.asked = new Set(); // runs the kernel was asked about over this comm
       this.connected = false; // whether this kernel was ever reached
-      this.deaf = false; // the kernel does not know us: say nothing until it shows a run itself
+      this.deaf = false; // the kernel does not know us: say nothing until it shows a run itself or announces itself
       context.ready.then(() => this.begin()).catch(() => {}); // a document that did not open has no cells
     }
 
@@ -95,9 +95,11 @@
       if (this.context.isDisposed) return;
       const session = this.context.sessionContext;
       this.context.model.cells.changed.connect(() => this.review());
+      this.expect(session.session && session.session.kernel);
       session.kernelChanged.connect((_, change) => {
         this.forget();
         this.deaf = this.connected = false;
+        this.expect(change.newValue);
         if (change.newValue) this.review();
       });
       session.statusChanged.connect((_, status) => {
@@ -154,6 +156,16 @@
     }
 
     // ---- The line to the kernel ----
+
+    /** The kernel opens (and closes) a comm of its own when it follows again what an earlier one left: ask anew. */
+    expect(kernel) {
+      if (!kernel || kernel.isDisposed) return;
+      kernel.registerCommTarget(NAME, () => {
+        this.deaf = false;
+        this.asked.clear();
+        this.review();
+      });
+    }
 
     /** Ask the kernel to send every change of these runs. */
     attach(runs) {
