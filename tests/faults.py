@@ -8,6 +8,7 @@ the API, the store uploads go to, and the host of the clips. Faults are scripted
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import json
 import random
 import re
@@ -17,7 +18,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Made:
     task_id: str
     prompt: str
     model: str
-    at: float = field(default_factory=time.time)
+    at: float
     polls: int = 0
 
 
@@ -120,6 +121,7 @@ class Faulty:
         self._scripts = {phase: list(faults) for phase, faults in scripts.items()}
         self._rates, self._random = rates or {}, random.Random(seed)  # noqa: S311  repeatable faults, no secret
         self._lock = threading.RLock()
+        self._begun = time.time()
         self._open = False
         self._down_until = 0.0
         self._connections: set[socket.socket] = set()
@@ -140,6 +142,10 @@ class Faulty:
         self._close_all()
         for thread in self._threads:
             thread.join()
+
+    def now(self) -> float:
+        """Seconds since the epoch, on its clock."""
+        return self._begun + (time.time() - self._begun) * self.speed
 
     def created(self, prompt: str = "") -> int:
         """How many tasks were made (of one prompt): what a bill would count."""
@@ -235,6 +241,7 @@ class Faulty:
         if not isinstance(data, bytes):
             data = json.dumps(data).encode()
         sent = {"Content-Length": str(len(data)), "X-Wan-Simulator": f"speed={self.speed:g}", **more}
+        sent["Date"] = email.utils.formatdate(self.now(), usegmt=True)
         head = f"HTTP/1.1 {status} Said\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent.items()) + "\r\n"
         if fault == "cut short":
             connection.sendall(head.encode() + data[: len(data) // 2])
@@ -342,7 +349,7 @@ class Faulty:
         asked = json.loads(body)
         image = asked["input"]["img_url"]
         assert not image.startswith("oss://") or image.removeprefix("oss://") in self.stored
-        made = Made(f"task-{uuid.uuid4()}", asked["input"]["prompt"], asked["model"])
+        made = Made(f"task-{uuid.uuid4()}", asked["input"]["prompt"], asked["model"], self.now())
         self.tasks[made.task_id] = made
         return (
             200,
