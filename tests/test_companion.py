@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,6 +196,26 @@ def test_killed_between_the_submit_and_its_answer_nothing_is_paid_twice_and_it_i
     ready(server, clip)
     (forced,) = run(server.base_url, tmp_path, home, force=True)
     assert (forced["state"], server.count("POST")) == ("downloaded", 2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be told that a silent process lives")
+def test_a_process_that_stands_still_before_its_submit_is_waited_for_and_the_request_is_paid_once(
+    server, tmp_path, home, clip
+):
+    ready(server, clip)
+    server.on("POST", SUBMIT, Answer(429, {"code": "Throttling.RateQuota", "message": "slow"}, {"Retry-After": "2"}),
+              Answer(body=PENDING, headers=FAST))  # fmt: skip
+    first = start(server.base_url, tmp_path, home)
+    until(lambda: server.count("POST") and Ledger(home).runs("state = 'waiting'"))
+    first.send_signal(signal.SIGSTOP)  # as a long call in the kernel does
+    with closing(sqlite3.connect(home / FILE)) as db, db:
+        db.execute("UPDATE owners SET beat = beat - 60")
+    second = start(server.base_url, tmp_path, home)
+    until(lambda: Ledger(home).runs("from_run IS NOT NULL AND state = 'submitting'"))
+    first.send_signal(signal.SIGCONT)
+    (one,), (two,) = outcomes(first), outcomes(second)
+    assert server.count("POST") == 2, "one that was refused, one that was accepted"
+    assert (one["state"], two["state"], two["from_run"]) == ("downloaded", "downloaded", one["run"])
 
 
 def test_killed_while_its_clip_was_on_its_way_the_clip_is_fetched_by_the_next(server, tmp_path, home, clip):

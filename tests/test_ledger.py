@@ -123,6 +123,18 @@ def test_a_process_that_has_been_silent_for_15_seconds_is_taken_for_dead(tmp_pat
     assert other.driven(other.run("run-1"))
 
 
+def test_a_waiting_run_is_given_up_for_good_once_its_process_is_gone_and_not_while_it_lives(tmp_path):
+    ledger, other = Ledger(tmp_path), Ledger(tmp_path)
+    ledger.claim(row(state="waiting"), first)
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute("UPDATE owners SET beat = 0")
+    assert other.may_be_sent("run-1") is (sys.platform == "linux")
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute("UPDATE owners SET begun = 'long ago'")  # its number is another process's by now
+    assert other.may_be_sent("run-1") is False
+    assert (other.run("run-1").state, other.run("run-1").owner) == ("canceled", other.owner)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_is_another_owner_and_breaks_nothing(tmp_path):
     ledger = Ledger(tmp_path)

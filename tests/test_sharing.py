@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from wan_notebook.errors import WanError
 from wan_notebook.ledger import Ledger
 from wan_notebook.runs import Run
 from wan_notebook.sharing import processes, run_times, slot, spent
@@ -64,6 +65,20 @@ def test_no_more_are_open_than_the_service_keeps_in_its_queue(ledger):
     assert slot(ledger, "c", per_second=99, most=2, speed=1) == 0
 
 
+def test_a_run_that_was_given_up_taken_over_or_forgotten_meanwhile_may_not_be_sent(ledger, tmp_path):
+    waiting(ledger, "given up", "forgotten")
+    waiting(Ledger(tmp_path), "another's")
+    ledger.update("given up", state="canceled")
+    ledger.forget(["forgotten"])
+    for name in ("given up", "forgotten", "another's"):
+        for per_second in (5, None):
+            with pytest.raises(WanError, match="not sent from here"):
+                slot(ledger, name, per_second=per_second, most=None, speed=1)
+    assert {run.run_id: run.state for run in ledger.runs()} == {"given up": "canceled", "another's": "waiting"}
+    waiting(ledger, "no rate is known")
+    assert slot(ledger, "no rate is known", per_second=None, most=None, speed=1) == 0
+
+
 def test_the_rate_holds_over_several_processes(tmp_path):
     begun = [
         subprocess.Popen([sys.executable, "-c", SUBMITTER, str(tmp_path), who], stdout=subprocess.PIPE, text=True)
@@ -94,7 +109,8 @@ def test_money_is_summed_by_currency_and_what_is_not_billed_is_left_out(ledger):
             ("downloaded", None, "", None), ("downloaded", "9", "USD", "run-0"),
         ]
     ):  # fmt: skip
-        ledger.add(Run(f"run-{n}", state, time.time(), amount=amount, currency=currency, from_run=source, folder="f"))
+        told = {"asked_key": "k", "amount": amount, "currency": currency, "from_run": source, "folder": "f"}
+        ledger.add(Run(f"run-{n}", state, time.time(), **told))
     assert spent(ledger, "folder = ?", ("f",)) == {"USD": Decimal("0.30"), "CNY": Decimal(1)}
 
 

@@ -51,7 +51,7 @@ async def accompany(life: Pursuit, run: Run) -> Clip | None:
             clip = await _saved(life, run)
         elif run.state not in OPEN:
             raise _ended(run, life.picture())
-        elif life.journal.ledger.driven(run):
+        elif life.journal.ledger.driven(run) or life.journal.ledger.may_be_sent(run.run_id):
             await _mirror(life, run, new=run is first)
             run = life.journal.ledger.run(run.run_id) or replace(run, state=JobState.DETACHED)
             continue
@@ -99,9 +99,7 @@ async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
         life.journal.adopt(run)
         life.note(f"already paid as {run.run_id} of {moment(run.created_at)}: followed to its end, 0 spent")
         return await life.pick_up(task)
-    if run.state == JobState.WAITING:
-        if life.journal.ledger.take_over(run.run_id):
-            life.journal.ledger.update(run.run_id, state=JobState.CANCELED.value)
+    if run.state == JobState.WAITING:  # given up by now
         return None
     return await _found_again(life, run)
 

@@ -1,13 +1,12 @@
 """One run's page in the ledger: the claim before the POST, the task id right after it, and every state that follows.
 
-The claim raises what forbids to pay. Nothing else here ever raises: a paid task is followed whether or not its row can
-be written, and the card says so.
+The claim, and the slot right before the POST, raise what forbids to pay. Nothing else here ever raises: a paid task is
+followed whether or not its row can be written, and the card says so.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -172,14 +171,16 @@ class Journal:
         return adopted
 
     def slot(self, rate: RateLimit | None, *, speed: float) -> float:
-        """Take the right to send the POST now, which nobody else may then; 0, or the seconds to wait for it."""
-        run_id = self._run.run_id
-        if rate is None:
-            self._safely(lambda: self.ledger.update(run_id, state="submitting", sent_at=time.time()))
-            return 0.0
-        most = rate.concurrent + (rate.queued or 0)
-        taken = lambda: sharing.slot(self.ledger, run_id, per_second=rate.submits_per_second, most=most, speed=speed)  # noqa: E731
-        return float(self._safely(taken) or 0.0)
+        """Take the right to send the POST now, which nobody else may then; 0, or the seconds to wait for it.
+
+        Raises
+        ------
+        WanError
+            It may not be sent.
+        """
+        per_second = rate.submits_per_second if rate else None
+        most = rate.concurrent + (rate.queued or 0) if rate else None
+        return sharing.slot(self.ledger, self._run.run_id, per_second=per_second, most=most, speed=speed)
 
     def run_times(self, update: JobUpdate) -> list[float]:
         """How long this user's runs of the same kind took."""

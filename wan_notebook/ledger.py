@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wan_notebook.owners import LEASE_SECONDS, host, is_gone, itself
+from wan_notebook.owners import LEASE_SECONDS, host, is_gone, is_there, itself
 from wan_notebook.runs import COLUMNS, FILE, MIGRATIONS, OPEN, UNDRIVEN, Run
 
 if TYPE_CHECKING:
@@ -109,6 +109,26 @@ class Ledger:
             db.execute("UPDATE runs SET owner = ?, updated_at = ? WHERE run_id = ?", (self.owner, time.time(), run_id))
             self._enter(db)
             return True
+
+        return self.write(work)
+
+    def may_be_sent(self, run_id: str) -> bool:
+        """Whether a run without a task may still be sent by the process that claimed it; a waiting one no more if not.
+
+        A process that lives and says nothing (it is stopped, or one long call holds it up) will go on some time.
+        """
+
+        def work(db: sqlite3.Connection) -> bool:
+            rows = _runs(db.execute(f"{SELECT} WHERE run_id = ? AND task_id IS NULL", (run_id,)))
+            if not rows or rows[0].state not in ("waiting", "submitting"):
+                return False
+            found = db.execute("SELECT host, pid, begun FROM owners WHERE owner = ?", (rows[0].owner,)).fetchone()
+            if self._driven(db, rows[0]) or (found is not None and is_there(*found)):
+                return True
+            if rows[0].state == "waiting":
+                sql = "UPDATE runs SET state = 'canceled', owner = ?, updated_at = ?, finished_at = ? WHERE run_id = ?"
+                db.execute(sql, (self.owner, time.time(), time.time(), run_id))
+            return False
 
         return self.write(work)
 

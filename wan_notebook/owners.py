@@ -8,7 +8,7 @@ import socket
 from functools import cache
 from pathlib import Path
 
-__all__ = ["LEASE_SECONDS", "host", "is_gone", "itself"]
+__all__ = ["LEASE_SECONDS", "host", "is_gone", "is_there", "itself"]
 
 LEASE_SECONDS = 15.0  # a process that has said nothing for so long is taken for dead
 
@@ -33,6 +33,11 @@ def is_gone(where: str, pid: int, begun: str) -> bool:
     if where != host() or not begun:
         return False
     return _begun(pid) != begun
+
+
+def is_there(where: str, pid: int, begun: str) -> bool:
+    """Whether that process certainly lives, however silent; False where it cannot be told from here."""
+    return where == host() and bool(begun) and _begun(pid) == begun
 
 
 def _begun(pid: int) -> str:

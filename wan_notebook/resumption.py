@@ -177,8 +177,8 @@ def _without_task(run: Run) -> tuple[str, bool]:
     """What there is to say of a run without a task id, and whether a person has to decide something."""
     ledger = session().ledger
     if run.state == JobState.WAITING:
-        if ledger.take_over(run.run_id):
-            ledger.update(run.run_id, state=JobState.CANCELED.value, finished_at=time.time())
+        if ledger.may_be_sent(run.run_id):
+            return "it waits in a process that lives and stands still: it may be sent from there", True
         return "it was never sent, and nothing is billed", False
     if run.state == JobState.SUBMITTING and ledger.take_over(run.run_id):
         ledger.update(run.run_id, state=JobState.AMBIGUOUS.value)

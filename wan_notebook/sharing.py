@@ -6,6 +6,7 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.errors import WanError
 from wan_notebook.owners import LEASE_SECONDS
 
 if TYPE_CHECKING:
@@ -18,32 +19,40 @@ __all__ = ["processes", "run_times", "slot", "spent"]
 
 SHORTEST_SECONDS = 0.02
 PLACE_SECONDS = 5.0  # until it is worth asking again for a free place
+OVERTAKEN = "this process stood still, and the request was taken over or forgotten meanwhile: not sent from here."
+PAID_IS_FOUND = "Nothing is billed for it. Run the cell again: what is paid for is found."
 
 
-def slot(ledger: Ledger, run_id: str, *, per_second: int, most: int | None, speed: float) -> float:
+def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | None, speed: float) -> float:
     """Take the right to send a run's POST now; 0 if it is taken (and written down), else the seconds to wait.
 
     Parameters
     ----------
     run_id : str
-    per_second : int
-        POSTs a second for its model at its address, by all processes together.
+    per_second : int or None
+        POSTs a second for its model at its address, by all processes together; None where that is not known.
     most : int or None
         Tasks that may be open there at once.
     speed : float
         Of the service's clock.
+
+    Raises
+    ------
+    WanError
+        The run does not wait here any more: it may not be sent.
     """
 
     def work(db: sqlite3.Connection) -> float:
         now = time.time()
-        row = db.execute("SELECT model, region, endpoint FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-        if row is None:  # forgotten meanwhile
-            return 0.0
+        sql = "SELECT model, region, endpoint FROM runs WHERE run_id = ? AND owner = ? AND state = 'waiting'"
+        row = db.execute(sql, (run_id, ledger.owner)).fetchone()
+        if row is None:
+            raise WanError(OVERTAKEN, hint=PAID_IS_FOUND)
         same, place = "model = ? AND region = ? AND endpoint = ? AND run_id != ?", (*row, run_id)
         window = 1.0 / speed
         sql = f"SELECT sent_at FROM runs WHERE {same} AND sent_at > ? ORDER BY sent_at DESC LIMIT ?"  # noqa: S608  our own
-        sent = [at for (at,) in db.execute(sql, (*place, now - window, per_second))]
-        if len(sent) >= per_second:
+        sent = [at for (at,) in db.execute(sql, (*place, now - window, per_second or 0))]
+        if per_second is not None and len(sent) >= per_second:
             return max(float(sent[-1]) + window - now, SHORTEST_SECONDS)
         if most is not None:
             sql = f"SELECT COUNT(*) FROM runs WHERE {same} AND state IN ('submitting', 'following')"  # noqa: S608  our own
