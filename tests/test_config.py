@@ -6,6 +6,8 @@ import pickle
 
 import pytest
 
+import wan_notebook as wan
+from wan_notebook.catalog import catalog
 from wan_notebook.config import Secret, Settings, checked_base_url
 from wan_notebook.errors import ConfigurationError
 
@@ -33,6 +35,44 @@ def test_the_simulator_never_sees_the_real_key_nor_the_base_url():
         settings = Settings.resolve(environ=environ, **how)
         assert settings.base_url is None
         assert settings.require_key().reveal() != KEY
+
+
+@pytest.mark.parametrize("word", ["simulator", " Simulator ", *catalog().regions["simulator"].aliases])
+@pytest.mark.parametrize("place", ["region", "WAN_NOTEBOOK_REGION"])
+def test_whatever_the_simulator_is_called_it_never_gets_what_the_environment_holds(word, place):
+    environ = {
+        "DASHSCOPE_API_KEY": KEY,
+        "DASHSCOPE_HTTP_BASE_URL": "https://example.com/api/v1",
+        "DASHSCOPE_WORKSPACE_ID": "ws-1",
+    }
+    how = {"region": word, "environ": environ} if place == "region" else {"environ": {**environ, place: word}}
+    for base_url in (None, "http://127.0.0.1:8000/api/v1"):
+        settings = Settings.resolve(base_url=base_url, **how)
+        assert (settings.region, settings.base_url, settings.workspace) == ("simulator", base_url, None)
+        assert settings.require_key() == Secret("sk-simulator-local")
+        given = Settings.resolve(base_url=base_url, api_key="sk-given", **how)
+        assert given.require_key() == Secret("sk-given")
+
+
+@pytest.mark.parametrize("name", ["region", "base_url", "api_key", "workspace"])
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_argument_that_is_empty_is_not_taken_for_one_that_is_left_out(name, empty):
+    with pytest.raises(ConfigurationError, match="is empty"):
+        Settings.resolve(environ={"DASHSCOPE_API_KEY": KEY}, **{name: empty})
+    for region in ("singapore", "simulator"):
+        with pytest.raises(ConfigurationError, match="is empty"):
+            wan.dry_run(image="https://example.com/a.png", **{"region": region, name: empty})
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [("https://DashScope.AliyunCS.com/api/v1", "https://dashscope.aliyuncs.com/api/v1"),
+     ("HTTPS://dashscope.aliyuncs.com.:443/api/v1/", "https://dashscope.aliyuncs.com/api/v1"),
+     ("https://example.com:8443/API", "https://example.com:8443/API"),
+     ("http://LOCALHOST:8000/api/v1", "http://localhost:8000/api/v1")],
+)  # fmt: skip
+def test_an_address_has_one_spelling(url, same):
+    assert checked_base_url(url) == same
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,26 @@
-"""The way out of this machine: proxies."""
+"""The way out of this machine: proxies, and none to itself; no cookies, no key in the log."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+from hostile import Answer, Hostile
 
 import wan_notebook as wan
 from wan_notebook.client import WanClient
 from wan_notebook.config import Secret, Settings
 from wan_notebook.connections import open_http
 from wan_notebook.switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BODY = {"model": "wan2.6-i2v-flash", "input": {"img_url": "https://example.com/a.png"}, "parameters": {}}
 
@@ -90,3 +97,61 @@ def test_a_proxy_that_is_mended_in_the_running_kernel_is_used_from_then_on(monke
     with a_proxy(b"") as (address, asked):
         asyncio.run(ask(address))
     assert len(asked) == 1
+
+
+KEY = "sk-connections-0123456789abcdef"
+
+
+@pytest.fixture
+def server() -> Iterator[Hostile]:
+    with Hostile() as hostile:
+        yield hostile
+
+
+async def asked(*urls: str) -> list[str]:
+    """How each GET ended: the body, or why there is none."""
+    ends = []
+    async with open_http("test") as http:
+        for url in urls:
+            try:
+                async with http.stream("GET", url, headers={"Authorization": f"Bearer {KEY}"}) as answer:
+                    ends.append((await answer.aread()).decode())
+            except httpx.ConnectError:
+                ends.append("refused")
+    return ends
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.255.0.1", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]"])
+def test_the_key_goes_to_this_machine_directly_whatever_proxy_is_set(
+    host: str, server: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, server.root)
+    monkeypatch.delenv("NO_PROXY")
+    server.on("GET", "", Answer(body=b"by proxy"))
+    assert asyncio.run(asked(f"http://{host}:9/api/v1/tasks", "http://example.com/")) == ["refused", "by proxy"]
+    assert [one.path for one in server.asked] == ["http://example.com/"]
+
+
+def test_no_cookie_of_one_answer_goes_out_with_the_next_request(server: Hostile) -> None:
+    server.on("GET", "", Answer(headers={"Set-Cookie": "sid=abc; Path=/"}))
+    asyncio.run(asked(f"{server.root}/one", f"{server.root}/two"))
+    assert [one.headers.get("Cookie") for one in server.asked] == [None, None]
+
+
+def test_a_key_that_a_service_repeats_in_its_headers_is_in_no_log_and_no_answer(
+    server: Hostile, caplog: pytest.LogCaptureFixture
+) -> None:
+    echo = {"X-Echo": f"Bearer {KEY}", "Retry-After": KEY, "Set-Cookie": f"key={KEY}"}
+    server.on("GET", "/tasks", Answer(429, {"code": "Throttling", "message": KEY}, echo))
+
+    async def knock() -> object:
+        async with open_http("test") as http:
+            return await WanClient(http=http, base_url=server.base_url, key=lambda: KEY, loopback=True).knock()
+
+    with caplog.at_level(logging.DEBUG):
+        answer = asyncio.run(knock())
+    assert server.asked[0].headers["Authorization"] == f"Bearer {KEY}"
+    assert "X-Echo" in caplog.text
+    assert KEY not in caplog.text
+    assert KEY not in repr(answer)

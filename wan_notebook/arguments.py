@@ -9,7 +9,7 @@ from wan_notebook import frontend
 from wan_notebook.config import OUTPUTS, Settings
 from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem
 from wan_notebook.intake import look_in
-from wan_notebook.keys import KEY_REFUSED, KEY_SEEN
+from wan_notebook.keys import KEY_REFUSED, KEY_SEEN, Secret
 from wan_notebook.recalled import RecalledRequest
 from wan_notebook.request import I2VRequest
 from wan_notebook.spending import Money, Terms
@@ -20,7 +20,7 @@ __all__ = ["check_key", "check_types", "outputs", "requested", "settings", "term
 TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,),
     "region": (str,),
-    "api_key": (str,),
+    "api_key": (Secret,),  # the doors seal it
     "base_url": (str,),
     "workspace": (str,),
     "output_dir": (str, Path),
@@ -40,13 +40,17 @@ def check_types(**given: object) -> None:
     ------
     InvalidRequestError
         Names each of them, and never shows a key.
+    ConfigurationError
+        The key can be none.
     """
     problems = []
     for name, value in given.items():
         kinds = TYPES[name]
         if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (bool,))):
-            takes = f"{' or '.join(kind.__name__ for kind in kinds)}, or None"
+            takes = f"{' or '.join('str' if kind is Secret else kind.__name__ for kind in kinds)}, or None"
             problems.append(Problem(name, shown(value), "it is of the wrong type", takes))
+        elif isinstance(value, Secret):
+            Secret(value)
     if problems:
         raise InvalidRequestError(problems)
 
@@ -68,7 +72,7 @@ def requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequ
     return request.replace(**parameters) if parameters or told_of else request
 
 
-def settings(region: str | None, api_key: str | None, base_url: str | None, workspace: str | None) -> Settings:
+def settings(region: str | None, api_key: Secret | None, base_url: str | None, workspace: str | None) -> Settings:
     """The settings of a call, with what ``%config`` says where the call says nothing.
 
     Raises
@@ -92,8 +96,8 @@ def check_key(settings: Settings) -> list[str]:
     InvalidRequestError
         The running cell holds it.
     """
-    key = settings.key.reveal() if settings.key else ""
-    typed = frontend.typed(key) if holds_key(key) else None
+    held = settings.key is not None and holds_key(settings.key.reveal())
+    typed = frontend.typed(settings.require_key().reveal()) if held else None
     if typed:
         raise InvalidRequestError([KEY_REFUSED])
     return [KEY_SEEN] if typed is False else []

@@ -42,7 +42,7 @@ def card(
         An earlier clip that is shown side by side with this job's.
     """
     hall = session()
-    saving = pricing.saving_of_silence(job.request, job.update.region)
+    saving = pricing.saving_of_silence(job.request, job.update.cost.region) if job.update.cost else None
 
     def bundle(update: JobUpdate) -> dict[str, Any]:
         remarks = []

@@ -10,8 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook import arguments, cards, frontend, rendering, spending
+from wan_notebook import arguments, cards, frontend, phrases, rendering, spending
 from wan_notebook.config import SIMULATOR
+from wan_notebook.keys import seal
 from wan_notebook.session import session
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.config import Settings
     from wan_notebook.job import Job
+    from wan_notebook.keys import Secret
     from wan_notebook.player import Film
     from wan_notebook.request import I2VRequest
     from wan_notebook.tasks import JobUpdate, VideoResult
@@ -33,7 +35,7 @@ def submit(
     *,
     name: str | None = None,
     region: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
     output_dir: str | Path | None = None,
@@ -92,6 +94,7 @@ def submit(
     --------
     >>> job = submit(prompt="The cat turns its head.", image="cat.png", region="simulator")  # doctest: +SKIP
     """
+    api_key = seal(api_key)
     arguments.check_types(
         name=name,
         region=region,
@@ -141,12 +144,14 @@ def generate(request: I2VRequest | None = None, /, *, timeout: float | None = No
     WanError
         As :func:`submit` and :meth:`Job.result`.
     """
+    parameters["api_key"] = seal(parameters.get("api_key"))
     arguments.check_types(timeout=timeout)
     return replace(submit(request, **parameters).result(timeout), show=show_once)
 
 
 async def agenerate(request: I2VRequest | None = None, /, **parameters: Any) -> VideoResult:
     """Submit and await the clip; the event loop stays free. Parameters and errors as :func:`submit`."""
+    parameters["api_key"] = seal(parameters.get("api_key"))
     return replace(await submit(request, **parameters), show=show_once)
 
 
@@ -187,6 +192,7 @@ def launch(
     """
     hall, notes = session(), arguments.check_key(settings)
     region, cost = hall.check(request, settings)
+    notes += phrases.unpriced(cost)
     terms = arguments.terms(force=force, max_cost=max_cost)
     if region != SIMULATOR and not terms.limited:  # nothing is billed there; under a limit no price stays unknown
         spending.allow(cost, yes=yes, ask=frontend.ask)

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from wan_notebook.addresses import proxy_of, without_workspace
+from wan_notebook.addresses import is_loopback, proxy_of, without_workspace
 from wan_notebook.answers import json_object, seconds, task_id_checked
 from wan_notebook.connections import CONNECT_SECONDS, QUERY_SECONDS, TRANSFERS
 from wan_notebook.downloads import STALL_SECONDS, bounded, download, fetch_picture
@@ -31,7 +31,7 @@ from wan_notebook.wire import (
     submit_headers,
     upload_form,
 )
-from wan_notebook.wording import trouble
+from wan_notebook.wording import redacted, trouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -45,6 +45,7 @@ __all__ = ["WanClient"]
 
 SUBMIT_SECONDS = 120.0
 OK = 200
+HEADERS = ("date", "retry-after")  # what is read of an answer's, beside the simulator's
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 UNDECIDED, OVERLOADED = frozenset({408, 499}), 503  # time-outs of a gateway: the task may have been accepted
 SIMULATOR_HEADER = re.compile(r"speed=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
@@ -200,7 +201,7 @@ class WanClient:
             raise await self._refusal(status, headers, data, submitting=submitting)
         return data
 
-    async def _free(self, method: str, path: str, *, submitting: bool = False) -> tuple[int, httpx.Headers, bytes]:
+    async def _free(self, method: str, path: str, *, submitting: bool = False) -> tuple[int, Mapping[str, str], bytes]:
         try:
             async with asyncio.timeout(QUERY_SECONDS):
                 return await self._call(method, path)
@@ -217,7 +218,7 @@ class WanClient:
         headers: Mapping[str, str] | None = None,
         content: AsyncIterable[bytes] | None = None,
         timeout: httpx.Timeout | None = None,  # noqa: ASYNC109  httpx's own per-phase timeouts
-    ) -> tuple[int, httpx.Headers, bytes]:
+    ) -> tuple[int, Mapping[str, str], bytes]:
         sent = dict(headers or {})
         if self.workspace:
             sent["X-DashScope-WorkSpace"] = self.workspace
@@ -230,8 +231,9 @@ class WanClient:
                 self.simulator_speed = max(float(found[1]), 1e-3)
             elif answer.status_code == OK:  # the simulator says so in every answer: it has gone, and another is here
                 self.simulator_speed = None
-            # A service that repeats the key in its answer must not bring it into records and messages.
-            return answer.status_code, answer.headers, data.replace(self.key().encode() or b"\0", b"sk-...")
+            # A service that repeats the key in its answer must not bring it into records, messages and tracebacks.
+            told = {name: redacted(answer.headers[name]) for name in HEADERS if name in answer.headers}
+            return answer.status_code, told, data.replace(self.key().encode() or b"\0", b"sk-...")
 
     def _signed(self, request: httpx.Request) -> httpx.Request:
         """The one place the key goes to; no variable of a longer call holds it, for tracebacks that show those."""
@@ -248,7 +250,7 @@ class WanClient:
             return False
         if parts.scheme == "https" and parts.hostname:
             return True
-        return self.loopback and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        return self.loopback and parts.scheme == "http" and is_loopback(url)
 
     def _not_reached(self, error: httpx.HTTPError | TimeoutError, *, submitting: bool) -> TransportError:
         proxy = proxy_of(self.base_url)
@@ -261,7 +263,7 @@ class WanClient:
         return found
 
     async def _refusal(
-        self, status: int, headers: httpx.Headers, data: bytes, *, submitting: bool = False
+        self, status: int, headers: Mapping[str, str], data: bytes, *, submitting: bool = False
     ) -> ServiceError:
         retry_after = seconds(headers.get("retry-after"))
         error = refused(status, *decode_error(data), retry_after=retry_after, submitting=submitting)

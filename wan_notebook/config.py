@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wan_notebook.addresses import is_loopback
+from wan_notebook.catalog import catalog
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.keys import Secret, find_key
 
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Secret", "Settings", "checked_base_url", "home"]
 
-DEFAULT_REGION = "singapore"
+DEFAULT_REGION, BY_DEFAULT = "singapore", "the default"
 SIMULATOR = "simulator"
+SIMULATOR_KEY = "sk-simulator-local"
 OUTPUTS = "wan_outputs"
 WORKSPACE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # dashscope 2.0.2, common/env.py
 
 
 def checked_base_url(url: str) -> str:
-    """``url`` without trailing slash, if a key may be sent there.
+    """``url`` in its one spelling (small host, no default port, no trailing slash), if a key may be sent there.
+
+    >>> checked_base_url("https://DashScope.aliyuncs.com:443/api/v1/")
+    'https://dashscope.aliyuncs.com/api/v1'
 
     Raises
     ------
@@ -39,8 +44,8 @@ def checked_base_url(url: str) -> str:
     url = url.strip()
     try:
         parts = urlsplit(url)
-        good = bool(parts.hostname) and not (parts.username or parts.password or parts.query or parts.fragment)
-        _ = parts.port
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+        good = bool(host) and not (parts.username or parts.password or parts.query or parts.fragment)
     except ValueError:
         good = False
     else:
@@ -51,7 +56,8 @@ def checked_base_url(url: str) -> str:
             hint="Allowed: https://HOST/api/v1, or plain http to this machine only (http://127.0.0.1:PORT/api/v1). "
             "Check base_url or DASHSCOPE_HTTP_BASE_URL. Nothing was sent and nothing is billed.",
         )
-    return url.rstrip("/")
+    place = (f"[{host}]" if ":" in host else host) + ("" if port in (None, 443) else f":{port}")
+    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
 
 
 def home(environ: Mapping[str, str] | None = None) -> Path:
@@ -97,7 +103,7 @@ class Settings:
         *,
         region: str | None = None,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         workspace: str | None = None,
         preferences: Mapping[str, str | None] | None = None,
         environ: Mapping[str, str] | None = None,
@@ -107,45 +113,64 @@ class Settings:
         Raises
         ------
         ConfigurationError
-            Unusable base URL, workspace id or key file. A missing key is not an error yet: see :meth:`require_key`.
+            Unusable base URL, workspace id or key file; an argument that is empty rather than left out. A missing key
+            is not an error yet: see :meth:`require_key`.
         """
-        environ = os.environ if environ is None else environ
-        preferences = preferences or {}
+        for name, given in (("region", region), ("base_url", base_url), ("workspace", workspace)):
+            if given is not None and not given.strip():
+                raise ConfigurationError(
+                    f"{name} is empty.",
+                    hint="Leave it out (None) for the one that is set. Nothing was sent and nothing is billed.",
+                )
+
+        def look(variable: str) -> str:  # a traceback may show variables of frames: the environment is none here
+            return "" if simulated else (os.environ if environ is None else environ).get(variable, "")
+
+        simulated, preferences = False, preferences or {}
         region, region_source = _first(
             ("--region", region),
             ("%config WanMagics.region", preferences.get("region")),
-            ("WAN_NOTEBOOK_REGION", environ.get("WAN_NOTEBOOK_REGION")),
-            ("DASHSCOPE_API_REGION", environ.get("DASHSCOPE_API_REGION")),
-            ("the default", DEFAULT_REGION),
+            ("WAN_NOTEBOOK_REGION", look("WAN_NOTEBOOK_REGION")),
+            ("DASHSCOPE_API_REGION", look("DASHSCOPE_API_REGION")),
+            (BY_DEFAULT, DEFAULT_REGION),
         )
         region = (region or "").strip()
-        if region.lower() == SIMULATOR and not base_url:
-            # The simulator never sees the real key, and no base URL of the environment turns it into the service.
-            key = Secret(api_key) if api_key else Secret("sk-simulator-local")
-            return cls(SIMULATOR, None, key, "the simulator's own", None, region_source)
-        if region.lower() == SIMULATOR and not is_loopback(base_url or ""):
-            raise ConfigurationError(
-                "the simulator runs on this machine only, and that base URL is elsewhere.",
-                hint="Leave base_url out, or choose the region it belongs to. Nothing was sent and nothing is billed.",
-            )
+        known = catalog().find_region(region)
+        simulated = known is not None and known.name == SIMULATOR
+        if simulated:
+            # It never sees the real key or workspace, and no base URL of the environment turns it into the service.
+            region, preferences = SIMULATOR, {}
+            api_key = SIMULATOR_KEY if api_key is None else api_key
+            if base_url and not is_loopback(base_url):
+                raise ConfigurationError(
+                    "the simulator runs on this machine only, and that base URL is elsewhere.",
+                    hint="Leave base_url out, or choose the region it belongs to. "
+                    "Nothing was sent and nothing is billed.",
+                )
         base_url, base_url_source = _first(
             ("base_url=", base_url),
             ("%config WanMagics.base_url", preferences.get("base_url")),
-            ("DASHSCOPE_HTTP_BASE_URL", environ.get("DASHSCOPE_HTTP_BASE_URL")),
+            ("DASHSCOPE_HTTP_BASE_URL", look("DASHSCOPE_HTTP_BASE_URL")),
         )
         workspace, workspace_source = _first(
             ("workspace=", workspace),
             ("%config WanMagics.workspace", preferences.get("workspace")),
-            ("DASHSCOPE_WORKSPACE_ID", environ.get("DASHSCOPE_WORKSPACE_ID")),
+            ("DASHSCOPE_WORKSPACE_ID", look("DASHSCOPE_WORKSPACE_ID")),
         )
         if workspace and not WORKSPACE_PATTERN.fullmatch(workspace):
             raise ConfigurationError(
                 "the workspace id is not one.",
                 hint="Allowed: letters, digits, - and _, at most 64. Check DASHSCOPE_WORKSPACE_ID.",
             )
-        found, source = find_key(api_key, environ)
+        found, source = find_key(api_key, look)
+        source = "the simulator's own" if simulated and api_key == SIMULATOR_KEY else source
         address = checked_base_url(base_url) if base_url else None
         return cls(region, address, found, source, workspace, region_source, base_url_source, workspace_source)
+
+    @property
+    def region_chosen(self) -> bool:
+        """Whether somebody named the region."""
+        return self.region_source != BY_DEFAULT
 
     def require_key(self) -> Secret:
         """The key.

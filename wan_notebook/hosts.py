@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wan_notebook.addresses import is_loopback, without_workspace
 from wan_notebook.catalog import catalog
 from wan_notebook.config import SIMULATOR, WORKSPACE_PATTERN
 from wan_notebook.errors import ConfigurationError
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from wan_notebook.config import Settings
     from wan_notebook.facts import Region
 
-__all__ = ["Host", "address_of", "hosts", "owner", "region_of", "workspace_header"]
+__all__ = ["Host", "address_of", "hosts", "owner", "region_of", "tariff", "workspace_header"]
 
 WORKSPACE = "{workspace}"
+PATH = "/api/v1"
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,30 @@ def region_of(settings: Settings, regions: Mapping[str, Region] | None = None) -
     ConfigurationError
         There is no such region.
     """
-    found = owner(settings.base_url, regions) if settings.base_url else None
+    found = owner(_origin(settings.base_url) + PATH, regions) if settings.base_url else None
     return found.region if found else catalog().region(settings.region).name
+
+
+def tariff(settings: Settings, regions: Mapping[str, Region] | None = None) -> tuple[str, bool]:
+    """Whose prices count, and whether that is only supposed.
+
+    An address that is none of the vendor's known ones (a gateway, a region that is not in the catalogue) counts as the
+    region that was chosen, "about"; where none was chosen it counts as itself, which has no known price. What answers
+    on this machine counts as its region.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such region.
+    """
+    region, address = region_of(settings, regions), settings.base_url
+    if not address or is_loopback(address) or owner(_origin(address) + PATH, regions):
+        return region, False
+    return (region if settings.region_chosen else _origin(without_workspace(address))), True
+
+
+def _origin(base_url: str) -> str:
+    return "/".join(base_url.split("/")[:3])
 
 
 def address_of(region: str, settings: Settings, regions: Mapping[str, Region] | None = None) -> str | None:

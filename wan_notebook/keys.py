@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 from wan_notebook.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-__all__ = ["KEY_REFUSED", "KEY_SEEN", "Secret", "find_key", "forget", "remember"]
+__all__ = ["KEY_REFUSED", "KEY_SEEN", "Secret", "find_key", "forget", "remember", "seal"]
 
 NAME = "DASHSCOPE_API_KEY"
 NOT_SET = "not set"
@@ -41,14 +41,15 @@ class Secret:
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
-        value = value.strip()
-        if not value or not value.isascii() or not value.isprintable() or " " in value:
+    def __init__(self, value: str | Secret) -> None:
+        self._value: str = value.reveal() if isinstance(value, Secret) else value.strip()
+        del value  # a traceback may show the variables of its frames
+        if not self._value or not self._value.isascii() or not self._value.isprintable() or " " in self._value:
             raise ConfigurationError(
                 "the API key is empty or holds spaces, line breaks or characters that no key has.",
-                hint="Copy it again from the Model Studio console. Nothing was sent and nothing is billed.",
+                hint="Copy it again from the Model Studio console; for the key that is set leave api_key out, or None. "
+                "Nothing was sent and nothing is billed.",
             )
-        self._value = value
 
     def reveal(self) -> str:
         """The key itself."""
@@ -67,6 +68,18 @@ class Secret:
         raise TypeError("an API key is not pickled")
 
 
+def seal(key: str | Secret | None) -> Secret | None:
+    """What a call was given as ``api_key``, hidden at its door; whether it can be a key is looked at later.
+
+    A door lets go of the bare value in its first line, because a traceback may show the variables of its frames.
+    """
+    if not isinstance(key, str):
+        return key
+    hidden = Secret.__new__(Secret)
+    hidden._value = key.strip()  # noqa: SLF001  its own module
+    return hidden
+
+
 _typed: list[Secret] = []  # what %wan_login was told; at most one, in this process's memory only
 
 
@@ -82,28 +95,33 @@ def forget() -> bool:
     return known
 
 
-def find_key(given: str | None, environ: Mapping[str, str]) -> tuple[Secret | None, str]:
+def find_key(given: str | Secret | None, look: Callable[[str], str]) -> tuple[Secret | None, str]:
     """The key, and where it comes from in words; the order is this module's.
+
+    ``look(name)`` is a variable of the environment, or empty. A traceback may show the variables of its frames: neither
+    the environment nor the bare key is one where something may be raised.
 
     Raises
     ------
     ConfigurationError
         The key file cannot be read, or what was found cannot be a key.
     """
-    if given:
+    if given is not None:
         return Secret(given), "given in the call"
     if _typed:
         return _typed[0], "%wan_login"
-    if value := environ.get(NAME, "").strip():
-        return Secret(value), NAME
-    value, source = _from_file(environ)
-    for look in (_from_keyring, _from_colab):  # they may ask the person: only where nothing was found before
-        value, source = (value, source) if value else look()
-    return (Secret(value), source) if value else (None, NOT_SET)
+    if look(NAME).strip():
+        return Secret(look(NAME)), NAME
+    value, source = _from_file(look)
+    for ask in (_from_keyring, _from_colab):  # they may ask the person: only where nothing was found before
+        value, source = (value, source) if value else ask()
+    key = seal(value or None)
+    del value
+    return (Secret(key), source) if key else (None, NOT_SET)
 
 
-def _from_file(environ: Mapping[str, str]) -> tuple[str, str]:
-    named = environ.get("DASHSCOPE_API_KEY_FILE_PATH", "").strip()
+def _from_file(look: Callable[[str], str]) -> tuple[str, str]:
+    named = look("DASHSCOPE_API_KEY_FILE_PATH").strip()
     try:
         path = Path(named or "~/.dashscope/api_key").expanduser()
         if not named and not path.is_file():

@@ -13,7 +13,18 @@ from wan_notebook.wording import redacted
 if TYPE_CHECKING:
     from wan_notebook.tasks import Clip, Cost
 
-__all__ = ["clean", "clip_facts", "clock", "harmless", "moment", "path_shortened", "price", "shortened", "silence"]
+__all__ = [
+    "clean",
+    "clip_facts",
+    "clock",
+    "harmless",
+    "moment",
+    "path_shortened",
+    "price",
+    "shortened",
+    "silence",
+    "unpriced",
+]
 
 # Control characters, lone surrogates and marks that reorder text: a prompt must not forge the lines around it.
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -84,6 +95,14 @@ def price(cost: Cost | None, *, simulated: bool) -> str:
         return f"nothing is billed: simulated (a real one: {' · '.join(filter(None, (str(cost), dated)))})"
     billed = "" if cost.estimated else f"{cost.seconds:g} s billed"
     return " · ".join(filter(None, (str(cost), billed, cost.region.title(), dated)))
+
+
+def unpriced(cost: Cost) -> list[str]:
+    """Why the price of an address is unknown; empty where a region's prices count."""
+    if cost.amount is not None or "://" not in cost.region:
+        return []
+    what = f"{cost.region} is no known address of the vendor's"
+    return [f"its price is unknown: {what}; --region says whose prices count"]
 
 
 def silence(cost: Cost, saving: Cost) -> str:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["actual", "estimate", "nothing", "saving_of_silence"]
 
 
-def estimate(request: I2VRequest, region_name: str) -> Cost:
+def estimate(request: I2VRequest, region_name: str, about: bool = False) -> Cost:
     """What a request will cost if it succeeds; failed tasks are not billed.
 
     Parameters
     ----------
     request : I2VRequest
     region_name : str
-        Name, vendor id or alias; ``simulator`` is priced like Singapore (play money).
+        Name, vendor id or alias; ``simulator`` is priced like Singapore (play money). Anything else has no price.
+    about : bool
+        Whether it is only supposed that this region's prices count.
 
     Returns
     -------
@@ -38,10 +40,10 @@ def estimate(request: I2VRequest, region_name: str) -> Cost:
     >>> str(estimate(I2VRequest(image="https://example.com/cat.png", audio=False), "singapore"))
     'about 0.125 USD'
     """
-    return _estimate(request, region_name, request.effective())
+    return _estimate(request, region_name, request.effective(), about=about)
 
 
-def _estimate(request: I2VRequest, region_name: str, values: Mapping[str, Any]) -> Cost:
+def _estimate(request: I2VRequest, region_name: str, values: Mapping[str, Any], *, about: bool = False) -> Cost:
     seconds = values["duration"]
     return _cost(
         request.model,
@@ -50,6 +52,7 @@ def _estimate(request: I2VRequest, region_name: str, values: Mapping[str, Any]) 
         audio=_sound(request, values),
         seconds=float(seconds) if seconds and seconds > 0 else None,  # -1 lets some models choose
         estimated=True,
+        about=about,
     )
 
 
@@ -60,12 +63,12 @@ def _sound(request: I2VRequest, values: Mapping[str, Any]) -> bool | None:
     return values["audio"] is not False
 
 
-def actual(usage: Usage | None, request: I2VRequest, region_name: str) -> Cost:
+def actual(usage: Usage | None, request: I2VRequest, region_name: str, about: bool = False) -> Cost:
     """What a finished task cost, from the seconds, tier and sound the service reported.
 
     What it did not report is taken from the request; without the seconds the cost stays an estimate.
     """
-    supposed = estimate(request, region_name)
+    supposed = estimate(request, region_name, about=about)
     if usage is None or usage.billed_seconds is None:
         return supposed
     values = request.effective()
@@ -76,6 +79,7 @@ def actual(usage: Usage | None, request: I2VRequest, region_name: str) -> Cost:
         audio=_sound(request, values) if usage.audio is None else usage.audio,
         seconds=usage.billed_seconds,
         estimated=False,
+        about=about,
     )
 
 
@@ -105,6 +109,7 @@ def _cost(
     audio: bool | None,
     seconds: float | None,
     estimated: bool,
+    about: bool,
 ) -> Cost:
     region = catalog().find_region(region_name)
     price = None
@@ -116,7 +121,7 @@ def _cost(
         rate=price.rate if price else None,
         seconds=seconds,
         estimated=estimated,
-        about=price.about if price else False,
+        about=(about or price.about) if price else False,
         region=region.name if region else region_name,
         table_date=price.source.date if price else "",
         source=price.source.title if price else "",

@@ -18,8 +18,9 @@ from wan_notebook.clips import keep_input
 from wan_notebook.config import SIMULATOR, home
 from wan_notebook.errors import BudgetError, ConfigurationError, InvalidRequestError, Problem
 from wan_notebook.frames import stored
-from wan_notebook.hosts import address_of, region_of, workspace_header
+from wan_notebook.hosts import address_of, region_of, tariff, workspace_header
 from wan_notebook.identity import asked_key, reuse_key
+from wan_notebook.keys import Secret, seal
 from wan_notebook.ledger import Ledger
 from wan_notebook.media import SentMedia
 from wan_notebook.preview import HEAD, UPLOADED, DryRun
@@ -62,7 +63,7 @@ def dry_run(
     *,
     name: str | None = None,
     region: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
     output_dir: str | Path | None = None,
@@ -105,6 +106,7 @@ def dry_run(
     >>> str(dry.cost), dry.body["parameters"]
     ('about 0.25 USD', {'resolution': '720P', 'duration': 5, 'audio': True, 'seed': 7})
     """
+    api_key = seal(api_key)
     arguments.check_types(
         name=name,
         region=region,
@@ -149,7 +151,7 @@ def rehearse(
     notes : sequence of str
         What else is known of such a request.
     """
-    settings = arguments.settings(region, UNREAD_KEY, base_url, workspace)
+    settings = arguments.settings(region, Secret(UNREAD_KEY), base_url, workspace)
     where = region_of(settings)
     problems = region_problems(request, where)
     real = ""
@@ -179,7 +181,7 @@ def rehearse(
     headers = submit_headers(body)
     if workspace_header(settings, address):
         headers["X-DashScope-WorkSpace"] = WORKSPACE
-    cost = pricing.estimate(request, where)
+    cost = pricing.estimate(request, *tariff(settings))
     before = _paid_before(request, media, where, without_workspace(real))
     try:
         limit = Money.read(max_cost, "max_cost")
@@ -187,7 +189,7 @@ def rehearse(
             Terms(max_cost=limit).check(cost, in_session=dict, in_project=dict)
     except BudgetError as error:
         problems.append(Problem("max_cost", str(max_cost), error.message.rstrip("."), fix=error.hint))
-    saving = pricing.saving_of_silence(request, where)
+    saving = pricing.saving_of_silence(request, cost.region)
     said = [
         *before,
         *request.notes,
@@ -196,6 +198,7 @@ def rehearse(
         *([phrases.silence(cost, saving)] if saving else []),
         *map(_uploaded(request.model), uploads),
         *(FETCHED.format(name=f.name) for f in request.media_facts.values() if needs_fetching(request, f)),
+        *phrases.unpriced(cost),
         *([ASKS_FIRST] if cost.amount is None and where != SIMULATOR else []),
         *([OWN_SIMULATOR] if where == SIMULATOR and settings.base_url is None else []),
         *notes,

@@ -20,6 +20,7 @@ from wan_notebook.chronicle import chronicle, distrusted
 from wan_notebook.config import SIMULATOR
 from wan_notebook.errors import BudgetError, ConfigurationError
 from wan_notebook.intake import look_in
+from wan_notebook.keys import Secret, seal
 from wan_notebook.restoration import film_of, recorded_cost, restored
 from wan_notebook.session import session
 from wan_notebook.sidefiles import load_record
@@ -86,7 +87,7 @@ def replay(
     run: str | None = None,
     name: str | None = None,
     region: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
     output_dir: str | Path | None = None,
@@ -133,6 +134,7 @@ def replay(
     BudgetError
         The answer was no, nobody could be asked, or a limit forbids it.
     """
+    api_key = seal(api_key)
     arguments.check_types(
         name=name,
         region=region,

@@ -101,7 +101,7 @@ class Session:
         if problems := region_problems(request, self.switchboard.region(settings)):
             raise InvalidRequestError(problems)
         region, _ = self.switchboard.place(settings)
-        return region, pricing.estimate(request, region)
+        return region, pricing.estimate(request, *self.switchboard.tariff(settings))
 
     def ask(self, settings: Settings, question: Callable[[WanClient], Coroutine[Any, Any, T]]) -> T:
         """Ask the service something that costs nothing, and wait for what ``question(client)`` returns.
@@ -165,8 +165,8 @@ class Session:
         **known
             More fields of its JobUpdate: ``cell_id``, ``source_sha256``, ``private``, ``replay_of``.
         """
-        region, _ = self.switchboard.place(settings)
-        return self._start(request, settings, pricing.estimate(request, region), seed=seed, task=task, **how)
+        cost = pricing.estimate(request, *self.switchboard.tariff(settings))
+        return self._start(request, settings, cost, seed=seed, task=task, **how)
 
     def _start(
         self,
@@ -238,13 +238,13 @@ class Session:
         """Start what drives a job; what :meth:`submit`, :meth:`follow` and resuming a run have in common."""
         job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
         self.jobs.append(job)
-        region = update.region
+        tariff = (update.cost.region, update.cost.about) if update.cost else (update.region, False)
         plan = Plan(
             connect=partial(self.switchboard.connect, settings),
             outputs=outputs,
             stem=stem,
-            upload_above=upload_above(update.request, uploads=catalog().region(region).uploads),
-            price=lambda request, usage: pricing.actual(usage, request, region),
+            upload_above=upload_above(update.request, uploads=catalog().region(update.region).uploads),
+            price=lambda request, usage: pricing.actual(usage, request, *tariff),
             journal=journal,
             pace=lambda speed: self._pacer.wait(time.monotonic(), speed),
         )

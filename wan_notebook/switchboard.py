@@ -12,7 +12,7 @@ from wan_notebook.client import WanClient
 from wan_notebook.config import home
 from wan_notebook.connections import TRANSFERS, open_http
 from wan_notebook.errors import ConfigurationError
-from wan_notebook.hosts import address_of, region_of, workspace_header
+from wan_notebook.hosts import address_of, region_of, tariff, workspace_header
 from wan_notebook.probes import Guide
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class Switchboard:
     def region(self, settings: Settings) -> str:
         """The name of the region."""
         return region_of(settings, self._regions)
+
+    def tariff(self, settings: Settings) -> tuple[str, bool]:
+        """Whose prices count, and whether that is only supposed."""
+        return tariff(settings, self._regions)
 
     def place(self, settings: Settings) -> tuple[str, str | None]:
         """The region's name and its base URL (None for the simulator), if the service can be asked there.

@@ -9,6 +9,7 @@ from wan_notebook import arguments, cells, frontend, inquiries
 from wan_notebook.addresses import without_workspace
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.job import Job
+from wan_notebook.keys import seal
 from wan_notebook.listing import filters, given_task_id
 from wan_notebook.recalled import recalled
 from wan_notebook.session import session
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wan_notebook.client import WanClient
     from wan_notebook.config import Settings
     from wan_notebook.inquiries import Cancellation
+    from wan_notebook.keys import Secret
     from wan_notebook.listing import TaskRow
     from wan_notebook.tasks import JobUpdate
 
@@ -39,7 +41,7 @@ def attach(
     *,
     name: str | None = None,
     region: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
     output_dir: str | Path | None = None,
@@ -76,6 +78,7 @@ def attach(
     --------
     >>> job = attach("0385dc79-5ff8-4d82-bcb6-7a1c0e2f9d11", region="simulator")  # doctest: +SKIP
     """
+    api_key = seal(api_key)
     arguments.check_types(
         name=name,
         region=region,
@@ -97,7 +100,7 @@ def fetch(
     /,
     *,
     region: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
 ) -> Task:
@@ -121,6 +124,7 @@ def fetch(
     WanError
         No answer within 10 s, or one that says no.
     """
+    api_key = seal(api_key)
     checked = given_task_id(task_id)
     return session().ask(_settings(region, api_key, base_url, workspace), lambda client: client.fetch(checked))
 
@@ -130,7 +134,7 @@ def cancel(
     /,
     *,
     region: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
 ) -> Cancellation:
@@ -153,6 +157,7 @@ def cancel(
     WanError
         The service could not be asked, or refused the question itself.
     """
+    api_key = seal(api_key)
     return stop(task, _settings(region, api_key, base_url, workspace))
 
 
@@ -165,7 +170,7 @@ def list_tasks(
     task_id: str | None = None,
     limit: int = LIMIT,
     region: str | None = None,
-    api_key: str | None = None,
+    api_key: str | Secret | None = None,
     base_url: str | None = None,
     workspace: str | None = None,
 ) -> TaskList:
@@ -197,6 +202,7 @@ def list_tasks(
     WanError
         No answer within 10 s, or one that says no.
     """
+    api_key = seal(api_key)
     which = filters(status=status, model=model, since=since, until=until, task_id=task_id)
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST:
         raise InvalidRequestError([Problem("limit", shown(limit), "it is out of range", f"1 to {MOST}")])
@@ -257,6 +263,6 @@ def _followed(task_id: str, settings: Settings) -> Job | None:
     return None
 
 
-def _settings(region: str | None, api_key: str | None, base_url: str | None, workspace: str | None) -> Settings:
+def _settings(region: str | None, api_key: Secret | None, base_url: str | None, workspace: str | None) -> Settings:
     arguments.check_types(region=region, api_key=api_key, base_url=base_url, workspace=workspace)
     return arguments.settings(region, api_key, base_url, workspace)
