@@ -152,8 +152,7 @@ def rehearse(
         What else is known of such a request.
     """
     settings = arguments.settings(region, Secret(UNREAD_KEY), base_url, workspace)
-    where = region_of(settings)
-    problems = region_problems(request, where)
+    problems = region_problems(request, where := region_of(settings))
     real = ""
     try:
         real = address_of(where, settings) or ""
