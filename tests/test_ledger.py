@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
 import pytest
 
+from wan_notebook.errors import WanError
 from wan_notebook.ledger import Ledger
 from wan_notebook.runs import FILE, Run
 
@@ -227,3 +230,22 @@ def test_a_second_ledger_in_one_process_does_not_let_go_of_the_files_locks(tmp_p
     again = Ledger(tmp_path)
     assert {run.run_id for run in again.runs("1")} >= {"run-1", "run-2", "run-2-here", "run-4", "run-4-here"}
     assert again.read(lambda db: db.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+
+
+def test_a_ledger_that_another_program_holds_is_waited_for_and_never_gone_on_without(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.claim(row(), first)
+
+    async def claim():
+        return ledger.claim(row("run-2", reuse_key="another"), first)
+
+    with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None, check_same_thread=False)) as browser:
+        browser.execute("BEGIN IMMEDIATE")
+        with pytest.raises(WanError, match="another program holds the ledger"):  # a loop does not wait for long
+            asyncio.run(claim())
+        later = threading.Timer(6, browser.execute, ["ROLLBACK"])
+        later.start()
+        assert ledger.claim(row("run-3", reuse_key="another"), first) is None
+        later.join()
+    assert ledger.trouble == ""
+    assert {run.run_id for run in Ledger(tmp_path).runs()} == {"run-1", "run-3"}

@@ -205,13 +205,14 @@ class Journal:
         """Write a change down; told of each by the runner."""
         if not self._written or update.rev == self._rev:
             return
-        self._rev = update.rev
         columns = self._columns(update)
         said = {name: value for name, value in columns.items() if name not in ("rev", "record")}
         if said == self._said:  # only a remark
+            self._rev = update.rev
             return
-        self._said = said
-        self._safely(lambda: self.ledger.update(self._run.run_id, **columns))
+        if self._safely(lambda: self.ledger.update(self._run.run_id, **columns)) is None:
+            return  # once more when the clock is told
+        self._rev, self._said = update.rev, said
         if run_id := self._adopted:
             theirs = {name: value for name, value in said.items() if name not in MINE}
             self._safely(lambda: self.ledger.update(run_id, **theirs))

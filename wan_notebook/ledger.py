@@ -8,26 +8,29 @@ file cannot be used (full or read-only disk, damaged file) this process goes on 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import random
 import sqlite3
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wan_notebook.owners import LEASE_SECONDS, host, is_gone, is_there, itself
+from wan_notebook.errors import WanError
+from wan_notebook.owners import LEASE_SECONDS, host, is_gone, is_shared, is_there, itself
 from wan_notebook.runs import COLUMNS, FILE, MIGRATIONS, OPEN, UNDRIVEN, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
 __all__ = ["Ledger"]
 
-BUSY_SECONDS, BETWEEN_SECONDS = 5.0, 0.02
-SHARED_FILE_SYSTEMS = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3"}
-)
+PATIENCE_SECONDS, ON_A_LOOP_SECONDS = 60.0, 5.0  # with a lock; a loop that stands still keeps more than this waiting
+TRY_SECONDS, MOST_BETWEEN_SECONDS = 0.1, 0.05
+LET_GO = "Close what reads or copies it (a database browser, a backup), and run it again. Nothing was sent for this."
+TAKEN = 5, 6, 15  # SQLite's words for it: busy, locked, protocol
 
 T = TypeVar("T")
 
@@ -199,21 +202,23 @@ class Ledger:
         return self.read(transaction)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What ``work(connection)`` gives; from the copy in memory where the file cannot be used."""
-        patient_until = time.monotonic() + BUSY_SECONDS
-        with self._lock:
-            while True:
+        """What ``work(connection)`` gives; from memory where the file is of no use. WanError where others hold it."""
+        patient_until = time.monotonic() + _patience()
+        while True:
+            with self._lock:
                 try:
                     return work(self._opened())
                 except (sqlite3.Error, OSError) as error:
-                    if "locked" in str(error) and time.monotonic() < patient_until:
-                        time.sleep(BETWEEN_SECONDS)  # some of SQLite's own steps do not wait by themselves
-                        continue
+                    taken = getattr(error, "sqlite_errorcode", 0) & 0xFF in TAKEN
+                    if taken and time.monotonic() > patient_until:
+                        raise WanError(f"another program holds the ledger {self.path.name}.", hint=LET_GO) from None
                     if self.trouble:
                         raise
-                    self._connection = self._in_memory()
-                    reason = getattr(error, "strerror", None) or str(error)
-                    self.trouble = f"the ledger {self.path.name} cannot be used ({reason})"
+                    if not taken:
+                        self._connection = self._in_memory()
+                        reason = getattr(error, "strerror", None) or str(error)
+                        self.trouble = f"the ledger {self.path.name} cannot be used ({reason})"
+            time.sleep(random.uniform(0, MOST_BETWEEN_SECONDS))  # noqa: S311  so that all get their turn
 
     def _opened(self) -> sqlite3.Connection:
         if self._pid != os.getpid():  # no connection crosses a fork; it is not even closed here
@@ -248,10 +253,17 @@ class Ledger:
         return memory
 
 
+def _patience() -> float:
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return ON_A_LOOP_SECONDS
+    return PATIENCE_SECONDS
+
+
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=TRY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        mode = "delete" if _is_shared(path) else "wal"
+        mode = "delete" if is_shared(path) else "wal"
         if db.execute("PRAGMA journal_mode").fetchone()[0] != mode:
             db.execute(f"PRAGMA journal_mode = {mode}")
         db.execute("PRAGMA synchronous = FULL")  # what was paid for outlives a power cut
@@ -286,14 +298,3 @@ def _runs(cursor: sqlite3.Cursor) -> list[Run]:
         values = dict(zip(COLUMNS, row, strict=True))
         found.append(Run(**{**values, **{f: None if values[f] is None else bool(values[f]) for f in FLAGS}}))
     return found
-
-
-def _is_shared(path: Path) -> bool:
-    """Whether a path lies on a network file system, where WAL's shared memory does not work."""
-    try:
-        mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
-    except OSError:
-        return False
-    place = str(path.absolute())
-    above = [(len(m), kind) for m, kind in mounts if place.startswith(m.replace("\\040", " ").rstrip("/") + "/")]
-    return bool(above) and max(above)[1] in SHARED_FILE_SYSTEMS

@@ -27,7 +27,7 @@ from wan_notebook.privacy import sealed_body
 from wan_notebook.provenance import digest
 from wan_notebook.provision import MOST_PINNED, needs_fetching, pinned, provide
 from wan_notebook.pursuit import Pursuit, may_mend_itself
-from wan_notebook.reconcile import NotAcceptedError, find_lost
+from wan_notebook.reconcile import NotAcceptedError, choices, find_lost
 from wan_notebook.tasks import JobState, iso_utc
 from wan_notebook.wire import encode
 
@@ -139,7 +139,7 @@ class Life(Pursuit):
                 with contextlib.suppress(ServiceError):
                     await client.fetch(twin.task_id)
                 journal.simulated = client.simulator_speed is not None
-        earlier = journal.claim(self.picture())
+        earlier = await _aside(lambda: journal.claim(self.picture()))
         if journal.trouble:
             self.note(journal.trouble)
         return earlier
@@ -147,7 +147,7 @@ class Life(Pursuit):
     async def _take_turn(self, client: WanClient) -> None:
         """Wait for a place among the submits of all kernels of this machine."""
         rate, waited = self.picture().request.spec.rate, 0.0
-        while wait := self.journal.slot(rate, speed=client.simulator_speed or 1.0):
+        while wait := await _aside(lambda: self.journal.slot(rate, speed=client.simulator_speed or 1.0)):
             waited += wait
             if waited > NOTED_SECONDS:
                 self.note(IN_LINE)
@@ -169,7 +169,7 @@ class Life(Pursuit):
             try:
                 task = await client.submit(body)
             except AmbiguousSubmitError:
-                task = await find_lost(self, self.journal.row())
+                task = await self._lost()
             simulated, now = client.simulator_speed is not None, time.time()
             self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
             self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
@@ -178,6 +178,18 @@ class Life(Pursuit):
         task = await self._patiently(client, send, _made_no_task)
         self.unnote(NOT_YET)
         return task
+
+    async def _lost(self) -> Task:
+        """The task of a submit that got no answer."""
+        run = self.journal.row()
+        try:
+            return await find_lost(self, run)
+        except (AmbiguousSubmitError, NotAcceptedError):
+            raise
+        except WanError as error:  # the ledger, too, may be out of reach: that does not show that nothing was paid
+            raise AmbiguousSubmitError(
+                f"the submit got no answer, and {error.message}", hint=choices(run.run_id)
+            ) from None
 
     async def _patiently(
         self, client: WanClient, call: Callable[[], Awaitable[T]], again: Callable[[Refusal], bool]
@@ -200,6 +212,16 @@ class Life(Pursuit):
             if self.picture().state is not JobState.WAITING:
                 self.tell(state=JobState.WAITING)
             await asyncio.sleep(max(pause, polling.FLOOR_SECONDS))
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """What ``work`` gives, which may have to wait for the ledger; never left half done."""
+    under_way = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        await asyncio.wait([under_way])
+        raise
 
 
 def _made_no_task(error: Refusal) -> bool:

@@ -1,4 +1,4 @@
-"""Who drives a run: this process by name, and whether another one is certainly gone."""
+"""Who drives a run: this process by name, and whether another one is certainly gone; what machines share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import socket
 from functools import cache
 from pathlib import Path
 
-__all__ = ["LEASE_SECONDS", "host", "is_gone", "is_there", "itself"]
+__all__ = ["LEASE_SECONDS", "host", "is_gone", "is_shared", "is_there", "itself"]
 
 LEASE_SECONDS = 15.0  # a process that has said nothing for so long is taken for dead
+SHARED_FILE_SYSTEMS = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3"}
+)
 
 
 def itself() -> tuple[str, str]:
@@ -47,3 +50,14 @@ def _begun(pid: int) -> str:
         return "" if state in "XZ" else values[18]
     except (OSError, IndexError, UnicodeDecodeError):
         return ""
+
+
+def is_shared(path: Path) -> bool:
+    """Whether a path lies on a network file system, where WAL's shared memory does not work."""
+    try:
+        mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    except OSError:
+        return False
+    place = str(path.absolute())
+    above = [(len(m), kind) for m, kind in mounts if place.startswith(m.replace("\\040", " ").rstrip("/") + "/")]
+    return bool(above) and max(above)[1] in SHARED_FILE_SYSTEMS
