@@ -232,6 +232,22 @@ def test_collect_says_what_it_could_not_have(server, tmp_path, cron):
     assert cron("collect").output == ""
 
 
+def test_a_task_the_service_does_not_know_within_the_day_stays_open(server, tmp_path, cron, clip):
+    server.on("POST", SUBMIT, Answer(body=PENDING))
+    server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "RUNNING"}}))
+    run_id = killed(server, tmp_path)
+    server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "UNKNOWN"}}))
+    said = cron("collect")
+    assert "does not know it under this key" in said.output
+    assert said.exit_code
+    assert Ledger(tmp_path / "home").run(run_id).state == "following"
+    output = {"task_id": "task-1", "task_status": "SUCCEEDED", "video_url": f"{server.root}/clip.mp4"}
+    server.on("GET", "/tasks/task-1", Answer(body={"output": output, "usage": {"duration": 2}}))
+    server.on("GET", "/clip.mp4", Answer(body=clip))
+    assert cron("collect").exit_code == 0
+    assert Path(Ledger(tmp_path / "home").run(run_id).clip_path).read_bytes() == clip
+
+
 def test_a_clip_that_was_collected_is_told_to_its_notebook_when_it_is_opened_again(server, in_folder, left, clip, cron):
     finish(server, clip)
     assert cron("collect").exit_code == 0

@@ -149,6 +149,24 @@ def test_unknown_means_expired(server, tmp_path):
         submit(server, tmp_path).result(30)
 
 
+def test_unknown_within_the_day_that_tasks_are_kept_ends_nothing(server, tmp_path, clip):
+    server.on("POST", SUBMIT, Answer(body=PENDING))
+    server.on("POST", "/tasks/task-1/cancel", Answer(400, {"code": "UnsupportedOperation", "message": "no"}))
+    server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "UNKNOWN"}}))
+    job = submit(server, tmp_path)
+    until(lambda: job.task_id)
+    job.cancel()  # looks at once
+    until(lambda: any("under this key" in note for note in job.update.notes))
+    assert (job.running(), job.state) == (True, "following")
+    output = {"task_id": "task-1", "task_status": "SUCCEEDED", "video_url": f"{server.root}/clip.mp4"}
+    server.on("GET", "/tasks/task-1", Answer(body={"output": output, "usage": {"duration": 2}}))
+    server.on("GET", "/clip.mp4", Answer(body=clip))
+    job.cancel()
+    assert job.result(30).path.read_bytes() == clip
+    assert not any("under this key" in note for note in job.update.notes)
+    assert server.count("POST", SUBMIT) == 1
+
+
 def test_a_clip_that_came_short_is_fetched_again(server, tmp_path, clip):
     server.on("POST", SUBMIT, Answer(body=PENDING, headers=FAST))
     server.on("GET", "/tasks/task-1", succeeded(server))
@@ -245,7 +263,7 @@ def test_a_pending_task_can_be_canceled_and_a_running_one_cannot(server, tmp_pat
     words = f"the service is already running it, it cannot be stopped{said}"
     assert str(told) == f"task task-1: too late to cancel: {words}."
     assert any(words in note for note in job.update.notes)
-    server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "UNKNOWN"}}))
+    server.on("GET", "/tasks/task-1", Answer(body=canceled))
     job.cancel()
     job.wait(30)
     assert not any("cannot be stopped" in note for note in job.update.notes)  # it is over

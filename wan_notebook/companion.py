@@ -97,6 +97,7 @@ async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
     task = known_task(run)
     if task is not None:
         life.journal.adopt(run)
+        life.tell(submitted_at=iso_utc(run.submitted_at or run.created_at))
         life.note(f"already paid as {run.run_id} of {moment(run.created_at)}: followed to its end, 0 spent")
         return await life.pick_up(task)
     if run.state == JobState.WAITING:  # given up by now

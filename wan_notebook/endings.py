@@ -1,7 +1,8 @@
-"""How a task ends without a clip: what happened, and whether it is billed; pure."""
+"""How a task ends without a clip: what happened, and whether it is billed."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from wan_notebook.catalog import catalog
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from wan_notebook.errors import WanError
     from wan_notebook.tasks import JobUpdate, Task
 
-__all__ = ["ended_without_clip", "fate", "lost_sight", "state_after"]
+__all__ = ["ended_without_clip", "fate", "lost_sight", "not_known_yet", "state_after"]
 
 
 KEPT = "Tasks and clips are kept {hours} h, for the account that made them; a clip not saved by then is gone."
@@ -48,6 +49,23 @@ def ended_without_clip(task: Task, update: JobUpdate) -> WanError:
             return TaskExpiredError(unheard, task=task, hint=_kept(NEVER_SEEN))
         return TaskExpiredError(f"the service does not know {where} any more.", task=task, hint=_kept(KEPT))
     return failed(task)
+
+
+def not_known_yet(task: Task, submitted_at: float | None, *, simulated: bool) -> bool:
+    """Whether ``UNKNOWN`` is no end: the service keeps the task, so this key cannot be the right one.
+
+    Parameters
+    ----------
+    task : Task
+        As the service answered.
+    submitted_at : float or None
+        Seconds since the epoch; where it is not known the answer is taken as it is.
+    simulated : bool
+        The simulator's own word is always its last.
+    """
+    if task.status is not TaskStatus.UNKNOWN or submitted_at is None or simulated:
+        return False
+    return time.time() - submitted_at < catalog().service.keep_seconds
 
 
 def lost_sight(task: Task) -> WanError:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from wan_notebook import polling, pricing
 from wan_notebook.catalog import catalog
 from wan_notebook.delivery import SAFE, deliver
-from wan_notebook.endings import ended_without_clip, lost_sight
+from wan_notebook.endings import ended_without_clip, lost_sight, not_known_yet
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
 from wan_notebook.inquiries import CANCEL_WORDS, cancel, identify
 from wan_notebook.instants import epoch
@@ -38,6 +38,7 @@ Refusal = TransportError | ServiceError
 
 TROUBLE = "network trouble, the task is still yours"
 NO_WORD = "the service gives no word of the task, which is still yours"
+NOT_UNDER_THIS_KEY = "it does not know it under this key: is it of another account or region?"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class Pursuit:
             task = replace(task, task_status=TaskStatus.RUNNING)  # its address, if any, has to be asked for anew
         client = await self.connect()
         try:
-            task = task.then(await client.fetch(task.task_id))
+            found = task.then(await client.fetch(task.task_id))
+            task = task if self._not_known_yet(client, found) else found
         except (TransportError, ServiceError) as error:
             if not task.task_status and not may_mend_itself(error):
                 raise  # nothing was ever heard of this task: asking again changes nothing
@@ -183,15 +185,26 @@ class Pursuit:
                 if elapsed > catalog().service.keep_seconds:
                     raise lost_sight(task) from None
                 continue
+            found = task.then(found)
+            if self._not_known_yet(client, found):
+                failures, retry_after = failures + 1, None
+                continue
             polls, failures = polls + 1, 0
             self.unnote(TROUBLE)
             self.unnote(NO_WORD)
-            found = task.then(found)
             if found != task:
                 task = found
                 queued, ran = task.clocks()
                 self.tell(task=task, queue_seconds=queued, run_seconds=ran)
         return task
+
+    def _not_known_yet(self, client: WanClient, found: Task) -> bool:
+        submitted_at = epoch(self.picture().submitted_at)
+        if not not_known_yet(found, submitted_at, simulated=client.simulator_speed is not None):
+            return False
+        self.unnote(TROUBLE)
+        self.note(f"{NO_WORD} ({NOT_UNDER_THIS_KEY})", instead_of=NO_WORD)
+        return True
 
     def _trouble(self, error: Refusal) -> None:
         trouble, other = (TROUBLE, NO_WORD) if may_mend_itself(error) else (NO_WORD, TROUBLE)

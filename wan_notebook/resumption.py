@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook import cards, frontend, rendering
 from wan_notebook.config import Settings
+from wan_notebook.endings import not_known_yet
 from wan_notebook.errors import ConfigurationError, WanError
 from wan_notebook.journal import Journal
 from wan_notebook.leftovers import COLLECTED
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate
 
 __all__ = ["at_load", "collect", "follow", "resume", "settings_of"]
+
+NOT_KNOWN = "the service does not know it under this key; is it of another account or region?"
 
 
 def at_load(runs: Sequence[Run]) -> str:
@@ -92,8 +95,9 @@ def collect(say: Callable[[str], None], *, wait: bool = False) -> int:
             say(f"{run.run_id}: {words}")
         else:
             try:
-                if not wait and not _finished(run):
-                    say(f"{run.run_id}: still under way (task {run.task_id})")
+                if not wait and (under_way := _under_way(run)):
+                    missing += under_way == NOT_KNOWN
+                    say(f"{run.run_id}: {under_way} (task {run.task_id})")
                     continue
                 jobs.append(follow(run))
             except WanError as error:
@@ -151,11 +155,13 @@ def settings_of(run: Run) -> Settings:
     return Settings.resolve(region=run.region, base_url=run.base_url, workspace=run.workspace, environ=environ)
 
 
-def _finished(run: Run) -> bool:
-    """Whether the service has ended with a run's task; a question that costs nothing."""
+def _under_way(run: Run) -> str:
+    """Why a run's task is left alone, nothing where it has ended; a question that costs nothing."""
     settings = settings_of(run)
     task = session().ask(settings, lambda client: client.fetch(run.task_id or ""))
-    return task.status is not TaskStatus.PENDING and task.status is not TaskStatus.RUNNING
+    if not_known_yet(task, run.submitted_at, simulated=bool(run.simulated)):
+        return NOT_KNOWN
+    return "still under way" if task.status in (TaskStatus.PENDING, TaskStatus.RUNNING) else ""
 
 
 def _followed(runs: Sequence[Run], *, show: bool) -> tuple[list[Job], list[str]]:
