@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from click.testing import CliRunner
 
 import wan_notebook as wan
 from wan_notebook.catalog import catalog
-from wan_notebook.config import Secret, Settings, checked_base_url
+from wan_notebook.cli import cli
+from wan_notebook.config import Secret, Settings, checked_base_url, home
 from wan_notebook.errors import ConfigurationError
 
 KEY = "sk-configured-0123456789"
@@ -130,3 +132,14 @@ def test_a_key_does_not_show_itself():
 def test_a_workspace_id_that_could_change_the_address_is_refused():
     with pytest.raises(ConfigurationError, match="workspace"):
         Settings.resolve(environ={}, workspace="evil.example.com/")
+
+
+def test_a_relative_home_is_refused_and_named_by_the_doctor(monkeypatch):
+    with pytest.raises(ConfigurationError, match="relative path"):
+        home({"WAN_NOTEBOOK_HOME": "state"})
+    assert home({"WAN_NOTEBOOK_HOME": "~/state"}).is_absolute()
+    monkeypatch.setenv("WAN_NOTEBOOK_HOME", "state")
+    said = CliRunner().invoke(cli, ["doctor", "--region", "simulator"])
+    assert "WAN_NOTEBOOK_HOME is a relative path" in said.output
+    refused = CliRunner().invoke(cli, ["runs"])
+    assert isinstance(refused.exception, ConfigurationError)

@@ -61,10 +61,22 @@ def checked_base_url(url: str) -> str:
 
 
 def home(environ: Mapping[str, str] | None = None) -> Path:
-    """The folder for this user's state: ``WAN_NOTEBOOK_HOME``, else the platform's user data folder."""
+    """The folder for this user's state: ``WAN_NOTEBOOK_HOME``, else the platform's user data folder.
+
+    Raises
+    ------
+    ConfigurationError
+        It is a relative path: every working folder would have a ledger of its own, and pay again for the same request.
+    """
     environ = os.environ if environ is None else environ
     if given := environ.get("WAN_NOTEBOOK_HOME"):
-        return Path(given).expanduser()
+        folder = Path(given).expanduser()
+        if not folder.is_absolute():
+            raise ConfigurationError(
+                "WAN_NOTEBOOK_HOME is a relative path, which is another folder in every working folder.",
+                hint="Give the whole path, from / or ~ on. Nothing was sent and nothing is billed.",
+            )
+        return folder
     from platformdirs import user_data_path
 
     return user_data_path("wan-notebook", appauthor=False)

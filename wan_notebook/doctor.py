@@ -149,7 +149,7 @@ def examine(
             *findings,
             *([] if simulated else [proxies(address, reached=reached)]),
             folder("clips", outputs, do=OUTPUT),
-            folder("state", home(), do="Name another folder in WAN_NOTEBOOK_HOME.", needed=simulated),
+            _state(needed=simulated),
             *plugin(front_end, answered=plugin_answered),
             *packages(front_end),
             *codecs(front_end),
@@ -189,12 +189,19 @@ def _place(settings: Settings, name: str) -> list[Finding]:
     return findings
 
 
+def _state(*, needed: bool) -> Finding:
+    try:
+        return folder("state", home(), do="Name another folder in WAN_NOTEBOOK_HOME.", needed=needed)
+    except ConfigurationError as error:
+        return Finding("state", "problem", error.message, error.hint)
+
+
 def _simulator() -> list[Finding]:
     from wan_notebook.simulator import find_running
 
     try:
         running = find_running(home())
-    except (ImportError, OSError):
+    except (ImportError, OSError, ConfigurationError):
         running = None
     said = f"runs at {running}" if running else "starts when it is first used"
     return [Finding("service", "ok", f"the simulator {said}; nothing is billed and no network is needed")]
