@@ -44,6 +44,17 @@ def test_what_changes_the_clip_the_place_or_the_count_is_another_request():
     assert len(set(keys)) == len(keys)
 
 
+def test_one_address_is_one_place_however_it_is_spelled():
+    for known, spellings in {
+        "https://example.com": ("HTTPS://example.com", "https://EXAMPLE.com:443/", "https://example.com."),
+        "http://127.0.0.1:8080/api/v1": ("http://localhost:8080/api/v1", "http://[::1]:8080//api/v1/"),
+    }.items():
+        for other in spellings:
+            assert key(endpoint=other) == key(endpoint=known), other
+    others = ("http://example.com", "https://example.com:8443", "https://example.com/v2", "https://example.com/V2", "")
+    assert len({key(endpoint=other) for other in ("https://example.com", *others)}) == len(others) + 1
+
+
 def test_identical_requests_are_counted_in_the_order_they_were_made_whichever_is_ready_first():
     async def counted() -> list[int]:
         turns = Turns()

@@ -8,8 +8,10 @@ process of a script. So a loop of four identical requests makes four clips, and 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from wan_notebook.provenance import digest
 from wan_notebook.request import parameters
@@ -25,6 +27,8 @@ __all__ = ["Turn", "Turns", "asked_key", "reuse_key"]
 VERSION = 1  # of the way keys are made
 BODY = ("model", "input", "parameters")  # how a medium travels or is prepared is no part of the request
 MAX_SCOPES = 1000
+PORTS = {"http": 80, "https": 443}
+HERE = ("localhost", "::1")
 
 
 def asked_key(request: I2VRequest, *, region: str, endpoint: str) -> str:
@@ -39,6 +43,9 @@ def asked_key(request: I2VRequest, *, region: str, endpoint: str) -> str:
     True
     >>> key == asked_key(cat.replace(seed=1), region="singapore", endpoint="")
     False
+    >>> here = asked_key(cat, region="singapore", endpoint="http://127.0.0.1:80/api/v1")
+    >>> here == asked_key(cat, region="singapore", endpoint="HTTP://LocalHost//api/v1/")
+    True
     """
     values = request.effective()
     asked = {
@@ -46,7 +53,22 @@ def asked_key(request: I2VRequest, *, region: str, endpoint: str) -> str:
         for info in parameters()
         if info.where in BODY and info.name not in request.media_facts and values[info.name] not in (None, "")
     }
-    return digest({"version": VERSION, "request": asked, "region": region, "endpoint": endpoint})
+    return digest({"version": VERSION, "request": asked, "region": region, "endpoint": _place(endpoint)})
+
+
+def _place(endpoint: str) -> str:
+    """One spelling for an address that can be written in several ways."""
+    try:
+        parts = urlsplit(endpoint)
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
+    except ValueError:
+        return endpoint
+    if not host or "@" in parts.netloc:
+        return endpoint
+    host = "127.0.0.1" if host in HERE else f"[{host}]" if ":" in host else host
+    shown = "" if port in (None, PORTS.get(parts.scheme)) else f":{port}"
+    path = re.sub("/+", "/", parts.path).rstrip("/")
+    return f"{parts.scheme}://{host}{shown}{path}" + (f"?{parts.query}" if parts.query else "")
 
 
 def reuse_key(asked: str, media: Mapping[str, SentMedia], ordinal: int) -> str:
