@@ -218,6 +218,18 @@ def test_a_process_that_stands_still_before_its_submit_is_waited_for_and_the_req
     assert (one["state"], two["state"], two["from_run"]) == ("downloaded", "downloaded", one["run"])
 
 
+def test_a_run_in_a_state_of_a_later_version_is_not_paid_again(server, tmp_path, home, clip):
+    ready(server, clip)
+    (first,) = run(server.base_url, tmp_path, home)
+    Ledger(home).update(first["run"], state="polishing")
+    (again,) = run(server.base_url, tmp_path, home)
+    assert server.count("POST") == 1
+    assert "a later version of this package left as 'polishing'" in again["error"]
+    assert "update the package" in again["error"]
+    (forced,) = run(server.base_url, tmp_path, home, force=True)
+    assert (forced["state"], server.count("POST")) == ("downloaded", 2)
+
+
 def test_killed_while_its_clip_was_on_its_way_the_clip_is_fetched_by_the_next(server, tmp_path, home, clip):
     ready(server, clip)
     gate = Gate(body=clip)

@@ -21,7 +21,7 @@ from wan_notebook.footage import probe_clip
 from wan_notebook.phrases import moment
 from wan_notebook.reconcile import NotAcceptedError, find_lost
 from wan_notebook.rows import known_task
-from wan_notebook.runs import OPEN
+from wan_notebook.runs import OPEN, OVER
 from wan_notebook.tasks import JobState, TaskStatus, iso_utc
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["accompany"]
 
+UPDATE = (
+    "It may be paid for: update the package and run it again, or use --force (force=True). Nothing was sent for this."
+)
 LOOK_SECONDS = 0.3  # at the ledger, where another process writes down how it stands
 
 
@@ -49,6 +52,9 @@ async def accompany(life: Pursuit, run: Run) -> Clip | None:
     while True:
         if run.state == JobState.DOWNLOADED:
             clip = await _saved(life, run)
+        elif run.state not in (*OPEN, *OVER):
+            what = f"the same request is {run.run_id}, which a later version of this package left as {run.state!r}."
+            raise WanError(what, hint=UPDATE)
         elif run.state not in OPEN:
             raise _ended(run, life.picture())
         elif life.journal.ledger.driven(run) or life.journal.ledger.may_be_sent(run.run_id):

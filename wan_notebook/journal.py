@@ -14,7 +14,7 @@ from wan_notebook import sharing
 from wan_notebook.identity import reuse_key
 from wan_notebook.privacy import hushed
 from wan_notebook.provenance import canonical_json
-from wan_notebook.runs import OPEN, Run
+from wan_notebook.runs import OVER, Run
 from wan_notebook.tasks import JobState, Task
 
 if TYPE_CHECKING:
@@ -84,11 +84,12 @@ class Journal:
         return f"{self.ledger.trouble}: {LOST_WITHOUT}" if self.ledger.trouble else ""
 
     @property
-    def _usable(self) -> tuple[str, ...]:
-        """The states of a run of the same request that is taken instead of a new payment."""
-        if self.terms.force:
-            return ()
-        return OPEN if self.terms.anew else (*OPEN, JobState.DOWNLOADED.value)
+    def _useless(self) -> tuple[str, ...]:
+        """The states of a run of the same request that is not taken instead of a new payment."""
+        return tuple(state for state in OVER if self.terms.anew or state != JobState.DOWNLOADED)
+
+    def _is_usable(self, run: Run) -> bool:
+        return not self.terms.force and run.state not in self._useless and run.run_id not in self._passed
 
     def precheck(self, cost: Cost) -> None:
         """Refuse at once what may not be paid, unless it may turn out to be paid for already.
@@ -97,9 +98,8 @@ class Journal:
         ------
         BudgetError
         """
-        usable = self._usable
-        where = f"asked_key = ? AND from_run IS NULL AND state IN ({', '.join('?' * len(usable))})"
-        if not usable or not self.ledger.runs(where, (self._run.asked_key, *usable), limit=1):
+        where = f"asked_key = ? AND from_run IS NULL AND state NOT IN ({', '.join('?' * len(self._useless))})"
+        if self.terms.force or not self.ledger.runs(where, (self._run.asked_key, *self._useless), limit=1):
             self._check(cost)
 
     async def identify(self, media: Mapping[str, SentMedia]) -> None:
@@ -111,7 +111,7 @@ class Journal:
     def twin(self) -> Run | None:
         """A run of the same request that could be used instead, if it were of the same kind, real or simulated."""
         found = self.ledger.runs("reuse_key = ? AND from_run IS NULL", (self._run.reuse_key,))
-        return next((run for run in found if run.state in self._usable), None)
+        return next(filter(self._is_usable, found), None)
 
     def claim(self, update: JobUpdate) -> Run | None:
         """Write the intent to pay, or name the run to use instead.
@@ -220,8 +220,7 @@ class Journal:
     def _choose(self, same: Sequence[Run], simulated: bool | None) -> Run | None:
         for run in same:
             under_way = run.simulated is None and self.ledger.driven(run)
-            mine = run.state in self._usable and run.run_id not in self._passed
-            if mine and (under_way or run.simulated is simulated):
+            if self._is_usable(run) and (under_way or run.simulated is simulated):
                 return run
         return None
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["COLUMNS", "FILE", "MIGRATIONS", "OPEN", "UNDRIVEN", "Run"]
+__all__ = ["COLUMNS", "FILE", "MIGRATIONS", "OPEN", "OVER", "UNDRIVEN", "Run"]
 
 FILE = "ledger.sqlite3"
 UNDRIVEN = ("detached", "undelivered", "ambiguous")  # nobody follows them, and yet they are not over
 OPEN = ("waiting", "submitting", "following", "downloading", *UNDRIVEN)
+OVER = ("downloaded", "refused", "failed", "canceled", "expired")  # any other word is a later version's, and counts
 
 
 # One step per version, each additive: an older version goes on reading and writing what it knows.
