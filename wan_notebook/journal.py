@@ -218,9 +218,9 @@ class Journal:
             self._safely(lambda: self.ledger.update(run_id, **theirs))
 
     def _choose(self, same: Sequence[Run], simulated: bool | None) -> Run | None:
-        for run in same:
-            under_way = run.simulated is None and self.ledger.driven(run)
-            if self._is_usable(run) and (under_way or run.simulated is simulated):
+        for run in same:  # one of which it is not known whether it is real may be paid for, and counts
+            alike = run.simulated is simulated or None in (run.simulated, simulated)
+            if self._is_usable(run) and alike:
                 return run
         return None
 
