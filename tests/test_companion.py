@@ -134,6 +134,15 @@ def test_a_paid_clip_that_is_gone_for_good_is_said_and_not_silently_paid_again(s
     assert server.count("POST") == 1
 
 
+def test_a_paid_run_is_not_paid_again_because_the_look_at_its_task_failed(server, tmp_path, home, clip):
+    ready(server, clip, headers={})  # no simulator: money
+    (first,) = run(server.base_url, tmp_path, home)
+    server.on("GET", "/tasks/task-1", Answer(drop=True), Answer(body={"output": {"task_id": "task-1"}}))
+    (again,) = run(server.base_url, tmp_path, home)
+    assert (again["path"], again["from_run"]) == (first["path"], first["run"])
+    assert server.count("POST") == 1
+
+
 def test_a_simulated_run_is_never_taken_for_a_real_one_nor_the_reverse(server, tmp_path, home, clip):
     ready(server, clip, headers=FAST)
     run(server.base_url, tmp_path, home)

@@ -73,3 +73,15 @@ def test_a_request_that_came_to_nothing_holds_nobody_up_and_every_execution_coun
         return [await second.ordinal("key"), await elsewhere.ordinal("key"), await turns.take("a").ordinal("key")]
 
     assert asyncio.run(counted()) == [1, 1, 2]
+
+
+def test_the_place_of_a_request_that_brought_no_clip_is_taken_by_the_next_try():
+    async def counted() -> list[int]:
+        turns = Turns()
+        taken = [turns.take("a script") for _ in range(5)]
+        made = [await turn.ordinal("key") for turn in taken[:3]]
+        taken[1].give_back()
+        taken[1].give_back()
+        return [*made, await taken[3].ordinal("key"), await taken[4].ordinal("key")]
+
+    assert asyncio.run(counted()) == [1, 2, 3, 2, 4]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from accounts import Account
 from processes import KEY, PHOTO, outcomes, run, start
 
 import wan_notebook as wan
 from wan_notebook.ledger import Ledger
+from wan_notebook.runs import FILE
 from wan_notebook.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -111,3 +116,143 @@ def test_what_a_killed_process_sent_is_found_by_the_next_one_and_not_sent_again(
     (paid,) = Ledger(home).runs("from_run IS NULL AND task_id = ?", (made[0]["task"],))
     assert {one["from_run"] for one in made} == {paid.run_id}
     assert paid.state == "downloaded"
+
+
+PACE = 60  # of a scripted account's clock: a minute is a second
+
+
+def killed_while_sending(account, tmp_path: Path, home: Path, *, ago: float = 0.0) -> None:
+    """A process whose submit never ends is killed, and so many seconds pass."""
+    account.lose = True
+    account.let.clear()
+    process = start(account.base_url, tmp_path, home)
+    assert account.arrived.wait(60)
+    process.kill()
+    process.communicate()
+    account.let.set()
+    account.lose = False
+    with closing(sqlite3.connect(home / FILE)) as db:
+        db.execute("UPDATE runs SET sent_at = sent_at - ?, created_at = created_at - ?", (ago, ago))
+        db.commit()
+    for task in account.tasks:
+        task.at -= ago * (account.speed or 1)
+
+
+def names(error, task_id: str) -> bool:
+    """Whether an error leaves it to the person, and says how."""
+    assert isinstance(error, wan.AmbiguousSubmitError), error
+    assert all(word in error.hint for word in ("not sent again", "--force", "--forget"))
+    return f'wan_notebook.attach("{task_id}")' in error.hint
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_hours_later_and_among_many_newer_tasks_a_lost_submit_is_found_in_a_list_of_any_order(
+    newest_first, tmp_path, home
+):
+    with Account(newest_first=newest_first) as account:
+        killed_while_sending(account, tmp_path, home, ago=7200)
+        account.crowd(250, time.time() - 3600)
+        for _ in range(2):
+            (made,) = run(account.base_url, tmp_path, home)
+            assert made["state"] == "ambiguous"
+            assert 'wan_notebook.attach("task-1")' in made["error"]
+            assert "a task of that time could be it: task-1." in made["error"]
+        assert account.prompts == ["A cat."]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_a_list_that_cannot_be_read_to_its_end_proves_nothing(newest_first, tmp_path, home):
+    with Account(newest_first=newest_first, speed=PACE) as account:
+        killed_while_sending(account, tmp_path, home, ago=60)
+        account.crowd(1200, time.time() - (1800 if newest_first else 36000))
+        (made,) = run(account.base_url, tmp_path, home)
+        assert made["state"] == "ambiguous"
+        assert "--force" in made["error"]
+        assert account.prompts == ["A cat."]
+
+
+def test_a_list_that_gives_the_same_page_again_and_again_proves_nothing(tmp_path, home):
+    class Repeating(Account):
+        def listed(self, query):
+            page = super().listed({**query, "page_no": ["1"]})
+            return {"data": page["data"]}
+
+    with Repeating(newest_first=False, speed=PACE) as account:
+        account.crowd(100, time.time() - 36000)
+        account.lose = True
+        error = submit(account, tmp_path, "A cat.").exception(60)
+        assert not names(error, "task-1")
+        assert "could not be read to its end" in error.message
+
+
+def test_another_key_of_the_account_rules_no_task_out(tmp_path, home):
+    with Account() as account:
+        submit(account, tmp_path, "Earlier today.", api_key="sk-old-0123456789abcdef").wait(60)
+        account.lose = True
+        for _ in range(3):  # a script that tries again does not say that it may be paid twice
+            job = submit(account, tmp_path, "A cat.", api_key="sk-new-0123456789abcdef")
+            assert names(job.exception(60), "task-2")
+            assert job.state == "ambiguous"
+        (made,) = run(account.base_url, tmp_path, home, api_key="sk-new-0123456789abcdef")
+        assert made["state"] == "ambiguous"
+        assert account.prompts == ["Earlier today.", "A cat."]
+        account.lose = False
+        forced = submit(account, tmp_path, "A cat.", api_key="sk-new-0123456789abcdef", force=True)
+        forced.wait(60)
+        assert (forced.task_id, len(account.prompts)) == ("task-3", 3)
+
+
+def test_the_minute_begins_when_the_submit_is_lost_not_when_it_was_sent(tmp_path, home):
+    with Account(speed=PACE) as account:
+        account.lose, account.hold, account.shown_after = True, 1.5, 3
+        assert names(submit(account, tmp_path, "A cat.").exception(60), "task-1")
+        assert account.looks > 3
+        assert account.prompts == ["A cat."]
+
+
+def test_a_task_noted_up_to_a_minute_after_the_loss_is_of_that_time(tmp_path, home):
+    with Account(speed=PACE) as account:
+        account.lose, account.hold = True, 2.0  # two minutes of its clock
+        account.late = 59 * PACE
+        error = submit(account, tmp_path, "A cat.").exception(60)
+        assert names(error, "task-1")
+        assert "a task of that time" in error.message
+
+
+def test_a_task_of_an_even_later_time_is_not_said_to_be_none(tmp_path, home):
+    with Account(speed=PACE) as account:
+        account.lose, account.late = True, 600 * PACE
+        error = submit(account, tmp_path, "A cat.").exception(60)
+        assert names(error, "task-1")
+        assert "a task of a later or unknown time" in error.message
+
+
+def test_what_a_killed_process_sent_in_vain_is_not_sent_again_by_the_next_one_unasked(tmp_path, home):
+    with Account(speed=PACE) as account:
+        account.accept = False
+        killed_while_sending(account, tmp_path, home, ago=30)
+        (said,) = run(account.base_url, tmp_path, home)
+        assert said["state"] == "refused"
+        assert "it was not accepted" in said["error"]
+        assert "Nothing is billed. Run the cell again." in said["error"]
+        assert account.prompts == ["A cat."]
+        (made,) = run(account.base_url, tmp_path, home)
+        assert (made["task"], account.prompts) == ("task-2", ["A cat."] * 2)
+
+
+def test_what_is_older_than_the_list_goes_back_is_not_said_to_be_nowhere(tmp_path, home):
+    with Account(speed=PACE) as account:
+        killed_while_sending(account, tmp_path, home, ago=25 * 3600 / PACE)
+        (made,) = run(account.base_url, tmp_path, home)
+        assert made["state"] == "ambiguous"
+        assert "does not go back to it" in made["error"]
+        assert account.prompts == ["A cat."]
+
+
+def test_a_task_the_person_attached_to_may_still_be_the_lost_one(tmp_path, home):
+    with Account(speed=PACE) as account:
+        account.lose = True
+        assert names(submit(account, tmp_path, "A cat.").exception(60), "task-1")
+        wan.attach("task-1", base_url=account.base_url, api_key=KEY, output_dir=tmp_path / "clips").wait(60)
+        assert names(submit(account, tmp_path, "A cat.").exception(60), "task-1")
+        assert account.prompts == ["A cat."]

@@ -112,21 +112,23 @@ async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
 
 
 async def _found_again(life: Pursuit, run: Run) -> Clip | None:
-    """The clip of a submit whose answer an ended process never saw; None where the service never accepted it."""
+    """The clip of a submit whose answer an ended process never saw; None where the person had it forgotten.
+
+    Nothing is sent in its place: even where the service did not accept it, that is for the person to say.
+    """
     ledger = life.journal.ledger
     if not ledger.take_over(run.run_id):
-        return await accompany(life, ledger.run(run.run_id) or run)
+        now = ledger.run(run.run_id)
+        return await accompany(life, now) if now else None
     ledger.update(run.run_id, state=JobState.SUBMITTING.value)  # others wait meanwhile
     try:
         task = await find_lost(life, run)
-    except NotAcceptedError:
-        ledger.update(run.run_id, state=JobState.REFUSED.value)
-        return None
     except BaseException as error:
-        ledger.update(run.run_id, state=JobState.AMBIGUOUS.value)
-        if isinstance(error, AmbiguousSubmitError):
+        refused = isinstance(error, NotAcceptedError)
+        ledger.update(run.run_id, state=(JobState.REFUSED if refused else JobState.AMBIGUOUS).value)
+        if isinstance(error, (AmbiguousSubmitError, NotAcceptedError)):
             when = moment(run.sent_at or run.created_at)
-            raise AmbiguousSubmitError(f"sent on {when} ({run.run_id}): {error.message}", hint=error.hint) from None
+            raise type(error)(f"sent on {when} ({run.run_id}): {error.message}", hint=error.hint) from None
         raise
     ledger.update(run.run_id, state=JobState.FOLLOWING.value, task_id=task.task_id, request_id=task.request_id)
     life.journal.adopt(run)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
+from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -88,20 +89,35 @@ def reuse_key(asked: str, media: Mapping[str, SentMedia], ordinal: int) -> str:
 
 
 class Turn:
-    """One request's place among those of its execution; they are counted in the order they were made in."""
+    """One request's place among those of its execution; they are counted in the order they were made in.
 
-    def __init__(self, before: Turn | None, counted: Counter[str]) -> None:
-        self._before, self._counted = before, counted
+    The place of one that brought no clip is free again: a script that tries once more means the same clip, which may be
+    paid for, and not a further one.
+    """
+
+    def __init__(self, before: Turn | None, taken: defaultdict[str, set[int]]) -> None:
+        self._before, self._taken = before, taken
+        self._mine: tuple[str, int] | None = None
         self.over = asyncio.Event()
 
     async def ordinal(self, key: str) -> int:
-        """How many requests with this ``key`` the same execution made up to this one."""
+        """The how-manieth request with this ``key`` of the same execution it is."""
         if self._before is not None:
             await self._before.over.wait()
             self._before = None
-        self._counted[key] += 1
+        taken = self._taken[key]
+        ordinal = next(n for n in count(1) if n not in taken)
+        taken.add(ordinal)
+        self._mine = key, ordinal
         self.pass_on()
-        return self._counted[key]
+        return ordinal
+
+    def give_back(self) -> None:
+        """Free the place: nothing came of the request."""
+        if self._mine is not None:
+            key, ordinal = self._mine
+            self._taken[key].discard(ordinal)
+            self._mine = None
 
     def pass_on(self) -> None:
         """Let the next one be counted, also where this one came to nothing."""
@@ -112,13 +128,13 @@ class Turns:
     """The turns of every execution of this process."""
 
     def __init__(self) -> None:
-        self._scopes: dict[str, tuple[Turn, Counter[str]]] = {}
+        self._scopes: dict[str, tuple[Turn, defaultdict[str, set[int]]]] = {}
 
     def take(self, scope: str) -> Turn:
         """The next turn in ``scope``: one execution of a cell, or a whole script."""
-        before, counted = self._scopes.pop(scope, (None, Counter()))
-        turn = Turn(before, counted)
-        self._scopes[scope] = (turn, counted)
+        before, taken = self._scopes.pop(scope, None) or (None, defaultdict[str, set[int]](set))
+        turn = Turn(before, taken)
+        self._scopes[scope] = (turn, taken)
         while len(self._scopes) > MAX_SCOPES:
             self._scopes.pop(next(iter(self._scopes)))
         return turn

@@ -137,7 +137,8 @@ def _reaches(listed: Sequence[TaskRow], since: float) -> bool:
     """Whether a list goes back beyond ``since``, and so in order that nothing younger can follow."""
     times = [epoch(row.gmt_create) for row in listed]
     known = [at for at in times if at is not None]
-    return len(known) == len(times) > 0 and known[-1] < since and known == sorted(known, reverse=True)
+    in_order = len(known) == len(times) > 0 and known[0] > known[-1] and known == sorted(known, reverse=True)
+    return in_order and known[-1] < since
 
 
 async def identify(client: WanClient, task_id: str) -> TaskRow | None:
@@ -165,5 +166,6 @@ async def rows(
         if since is not None and _reaches(list(found.values()), since):
             return list(found.values())[:limit], False
         if not fresh or (last is not None and (page >= last or len(found) >= limit)):
-            return list(found.values())[:limit], len(found) > limit or (last is not None and page < last)
+            ended = not new if last is None else page >= last  # a page that repeats another one is no end
+            return list(found.values())[:limit], len(found) > limit or not ended
     return list(found.values())[:limit], True

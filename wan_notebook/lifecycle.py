@@ -79,6 +79,14 @@ class Life(Pursuit):
             await self.journal.identify(media)
         finally:
             self.journal.turn.pass_on()
+        try:
+            return await self._pay_once(media)
+        except BaseException:
+            self.journal.turn.give_back()  # the same request is this one again, not one more
+            raise
+
+    async def _pay_once(self, media: dict[str, SentMedia]) -> Clip:
+        """From the prepared media to the saved clip: of an earlier run, or of a new payment."""
         while (earlier := await self._earlier()) is not None:
             seed = self.picture().seed if earlier.seed is None else earlier.seed
             self.tell(seed=seed, sent=encode(self.picture().request, seed=seed, media=media)[1])
@@ -135,10 +143,15 @@ class Life(Pursuit):
         twin = journal.twin() if journal.simulated is None else None
         if twin is not None and twin.task_id:
             client = await self.connect()  # an address of this machine: real or simulated, only its answer tells
-            with contextlib.suppress(TransportError):
+            task_id = twin.task_id
+
+            async def look() -> None:
                 with contextlib.suppress(ServiceError):
-                    await client.fetch(twin.task_id)
-                journal.simulated = client.simulator_speed is not None
+                    await client.fetch(task_id)
+
+            await self._patiently(client, look, may_mend_itself)
+            self.unnote(NOT_YET)
+            journal.simulated = client.simulator_speed is not None
         earlier = await _aside(lambda: journal.claim(self.picture()))
         if journal.trouble:
             self.note(journal.trouble)
@@ -169,7 +182,7 @@ class Life(Pursuit):
             try:
                 task = await client.submit(body)
             except AmbiguousSubmitError:
-                task = await self._lost()
+                task = await self._lost(time.time())
             simulated, now = client.simulator_speed is not None, time.time()
             self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
             self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
@@ -179,11 +192,11 @@ class Life(Pursuit):
         self.unnote(NOT_YET)
         return task
 
-    async def _lost(self) -> Task:
-        """The task of a submit that got no answer."""
+    async def _lost(self, lost_at: float) -> Task:
+        """The task of a submit that got no answer, given up at ``lost_at``."""
         run = self.journal.row()
         try:
-            return await find_lost(self, run)
+            return await find_lost(self, run, lost_at=lost_at)
         except (AmbiguousSubmitError, NotAcceptedError):
             raise
         except WanError as error:  # the ledger, too, may be out of reach: that does not show that nothing was paid

@@ -1,7 +1,9 @@
 """Was this paid? A submit whose answer never came is looked for in the account's list of tasks.
 
 A task there is probably the one if it is of the same model, time and key, and unknown to the ledger. It is followed as
-ours only once the service shows its prompt. Whatever stays open is for the person to decide: nothing is sent again.
+ours only once the service shows its prompt. Another key makes that less certain and rules nothing out: an account has
+many. "It is not there" is believed only of a list read as a whole, a minute after the submit was lost. Whatever stays
+open is for the person to decide: nothing is sent again.
 """
 
 from __future__ import annotations
@@ -9,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from wan_notebook import polling
+from wan_notebook.catalog import catalog
+from wan_notebook.client import SUBMIT_SECONDS
 from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError
 from wan_notebook.inquiries import rows
 from wan_notebook.instants import epoch
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NotAcceptedError", "choices", "find_lost"]
 
-PATIENCE_SECONDS = 60.0  # before "it is not there" is believed
+PATIENCE_SECONDS = 60.0  # from the loss on, before "it is not there" is believed
 BETWEEN_SECONDS = 5.0
 SLACK_SECONDS = 60.0  # by which two clocks may differ
 MOST_ROWS = 1000
@@ -54,7 +59,7 @@ def choices(run_id: str, tasks: tuple[str, ...] = ()) -> str:
     return " ".join(filter(None, ways))
 
 
-async def find_lost(life: Pursuit, run: Run) -> Task:
+async def find_lost(life: Pursuit, run: Run, *, lost_at: float | None = None) -> Task:
     """The task of a submit whose answer never came.
 
     Parameters
@@ -63,67 +68,104 @@ async def find_lost(life: Pursuit, run: Run) -> Task:
         The job that looks: its request is the one that was sent.
     run : Run
         The row of the submit.
+    lost_at : float, optional
+        When it was given up; where that is not known, when it would have been.
 
     Raises
     ------
     NotAcceptedError
-        There was none within a minute of it.
+        The whole list was read for a minute, and no task there could be it.
     AmbiguousSubmitError
         It cannot be told.
     """
     client = await life.connect()
-    sent_at = run.sent_at or run.created_at
+    begun = time.monotonic()
     life.note(LOOKING)
     try:
         while True:
-            found, complete = await _candidates(client, life.journal.ledger, run, sent_at)
             speed = client.simulator_speed or 1.0
-            if found or time.time() - sent_at > PATIENCE_SECONDS / speed:
+            over = time.monotonic() - begun > PATIENCE_SECONDS / speed
+            seen = await _look(client, life.journal.ledger, run, lost_at)
+            if seen.fitting or over:
                 break
-            await asyncio.sleep(max(BETWEEN_SECONDS / speed, polling.FLOOR_SECONDS))
+            await asyncio.sleep(max(BETWEEN_SECONDS / (client.simulator_speed or 1.0), polling.FLOOR_SECONDS))
     except (ServiceError, TransportError) as error:
-        what = f"the submit got no answer, and the service's task list could not be asked ({error.message})"
-        raise AmbiguousSubmitError(f"{what}.", hint=choices(run.run_id)) from None
+        what = f"the service's task list could not be asked ({error.message})."
+        raise _open(run, what) from None
     finally:
         life.unnote(LOOKING)
-    if not found and not complete:
-        what = f"the submit got no answer, and the service's list has more than {MOST_ROWS} tasks since."
-        raise AmbiguousSubmitError(what, hint=choices(run.run_id))
-    if not found:
-        what = "the submit got no answer, and the service's list shows no task of it: it was not accepted."
-        raise NotAcceptedError(what, hint="Nothing is billed. Run the cell again.")
-    ids = tuple(row.task_id for row, _ in found)
-    ours = [row for row, certain in found if certain]
-    if len(found) > 1 or not ours:
-        what = "several tasks of that time could be it" if len(found) > 1 else "a task of that time could be it"
-        raise AmbiguousSubmitError(
-            f"the submit got no answer, and {what}: {', '.join(ids[:3])}.", hint=choices(run.run_id, ids)
-        )
-    return await _proven(life, client, ours[0].task_id, run)
+    ids = tuple(row.task_id for row in seen.fitting or seen.doubtful)
+    if len(seen.fitting) == 1 and seen.certain:
+        return await _proven(life, client, ids[0], run)
+    if ids:
+        which = "of that time" if seen.fitting else "of a later or unknown time"
+        what = f"several tasks {which} could be it" if len(ids) > 1 else f"a task {which} could be it"
+        raise _open(run, f"{what}: {', '.join(ids[:3])}{', …' if ids[3:] else ''}.", ids)
+    if seen.gap:
+        raise _open(run, f"{seen.gap}.")
+    what = "the submit got no answer, and the service's list shows no task of it: it was not accepted."
+    raise NotAcceptedError(what, hint="Nothing is billed. Run the cell again.")
 
 
-async def _candidates(
-    client: WanClient, ledger: Ledger, run: Run, sent_at: float
-) -> tuple[list[tuple[TaskRow, bool]], bool]:
-    """Tasks that may be the lost one, whether each was submitted with this key; and whether all could be looked at."""
+def _open(run: Run, what: str, tasks: tuple[str, ...] = ()) -> AmbiguousSubmitError:
+    return AmbiguousSubmitError(f"the submit got no answer, and {what}", hint=choices(run.run_id, tasks))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at the list showed.
+
+    Parameters
+    ----------
+    fitting : list of TaskRow
+        Tasks of its model and time that no submit from here is known to have made, whatever their key.
+    doubtful : list of TaskRow
+        The same, but of a later time, or where times cannot be compared.
+    certain : bool
+        Whether those that fit are all of the key that submits from here are known by.
+    gap : str
+        Why a task that is not seen may be there all the same; empty where it may not.
+    """
+
+    fitting: list[TaskRow]
+    doubtful: list[TaskRow]
+    certain: bool
+    gap: str
+
+
+async def _look(client: WanClient, ledger: Ledger, run: Run, lost_at: float | None) -> Seen:
     _, headers, _ = await client.knock()
-    speed = client.simulator_speed or 1.0
-    then = _now(headers) - (time.time() - sent_at) * speed  # when it was sent, by the service's clock
-    slack = SLACK_SECONDS * speed
-    listed, more = await rows(client, filters(model=run.model), MOST_ROWS, since=then - slack)
+    there, here, speed = _now(headers), time.time(), client.simulator_speed or 1.0
+    sent_at = run.sent_at or run.created_at
+    lost_at = min(here, sent_at + SUBMIT_SECONDS) if lost_at is None else lost_at
+    compared, gap = there is not None and sent_at <= lost_at <= here, ""
+    there = here if there is None else there
+    since = there - (here - sent_at) * speed - SLACK_SECONDS * speed  # by the service's clock
+    until = there - (here - lost_at) * speed + SLACK_SECONDS * speed
+    if (here - sent_at) * speed > catalog().service.list_seconds - SLACK_SECONDS:
+        gap = "the service's task list does not go back to it"
+    if not compared:
+        gap = "the clocks here and there cannot be compared"
+    listed, more = await rows(client, filters(model=run.model), MOST_ROWS, since=since if compared else None)
+    if run.simulated not in (None, client.simulator_speed is not None):
+        gap = "what answers at this address now is not what it was sent to"
+    if more:
+        gap = "the service's task list could not be read to its end"
     marks = ", ".join("?" * len(listed))
-    known = {one.task_id: one for one in ledger.runs(f"task_id IN ({marks})", [row.task_id for row in listed])}
+    where = f"reuse_key IS NOT NULL AND task_id IN ({marks})"  # submitted from here; those attached to may be it
+    known = {one.task_id: one for one in ledger.runs(where, [row.task_id for row in listed])}
     mine = {row.api_key_id for row in listed if row.task_id in known and known[row.task_id].payer == ledger.owner}
     keys = mine or {row.api_key_id for row in listed if row.task_id in known}
-    found = [
-        (row, keys == {row.api_key_id} and row.api_key_id is not None)
-        for row in listed
-        if row.task_id not in known
-        and row.model_name in (None, run.model)
-        and ((at := epoch(row.gmt_create)) is None or then - slack <= at <= then + slack)
-        and not (len(keys) == 1 and row.api_key_id not in (None, *keys))
-    ]
-    return found, not more
+    fitting, doubtful = [], []
+    for row in listed:
+        at = epoch(row.gmt_create)
+        if row.task_id in known or row.model_name not in (None, run.model):
+            continue
+        if at is None or since <= at <= until:
+            fitting.append(row)
+        elif at > until or not compared:
+            doubtful.append(row)
+    return Seen(fitting, doubtful, all(row.api_key_id and keys == {row.api_key_id} for row in fitting), gap)
 
 
 async def _proven(life: Pursuit, client: WanClient, task_id: str, run: Run) -> Task:
@@ -167,8 +209,9 @@ def _same(shown: str, asked: str) -> bool:
     return shown == asked or (len(shown) > len(asked) // 2 and asked.startswith(shown))
 
 
-def _now(headers: Mapping[str, str]) -> float:
+def _now(headers: Mapping[str, str]) -> float | None:
+    """What the service's clock shows; None where it does not say."""
     try:
         return parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError):
-        return time.time()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

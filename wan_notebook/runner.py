@@ -190,7 +190,8 @@ class Runner:
                 return
             log.exception("job %s (task %s) broke", job.run_id, job.task_id)
             what = f"something unforeseen broke ({type(error).__name__}: {error})."
-            self._end_badly(job, WanError(what, hint=fate(job.task_id, job.state, simulated=job.update.simulated)))
+            kind = AmbiguousSubmitError if job.state is JobState.SUBMITTING else WanError
+            self._end_badly(job, kind(what, hint=fate(job.task_id, job.state, simulated=job.update.simulated)))
         else:
             self._end_well(job, clip)
         finally:
