@@ -216,9 +216,7 @@ class Runner:
         )
 
     def _end_badly(self, job: Job, error: WanError) -> None:
-        state = state_after(error)
-        if state is None:
-            state = JobState.DETACHED if job.task_id else JobState.REFUSED
+        state = state_after(error) or (JobState.DETACHED if job.task_id else JobState.REFUSED)
         if isinstance(error, DownloadError) and not error.hint:
             error.hint = fate(error.task_id, JobState.DOWNLOADING, simulated=job.update.simulated)
         what = "; ".join(map(str, error.problems)) if isinstance(error, InvalidRequestError) else error.message
