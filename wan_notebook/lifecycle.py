@@ -181,8 +181,8 @@ class Life(Pursuit):
             await self._take_turn(client)
             try:
                 task = await client.submit(body)
-            except AmbiguousSubmitError:
-                task = await self._lost(time.time())
+            except AmbiguousSubmitError as error:
+                task = await self._lost(error.message, time.time())
             simulated, now = client.simulator_speed is not None, time.time()
             self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
             self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
@@ -192,13 +192,15 @@ class Life(Pursuit):
         self.unnote(NOT_YET)
         return task
 
-    async def _lost(self, lost_at: float) -> Task:
-        """The task of a submit that got no answer, given up at ``lost_at``."""
+    async def _lost(self, why: str, lost_at: float) -> Task:
+        """The task of a submit that got no usable answer (``why``), given up at ``lost_at``."""
         run = self.journal.row()
         try:
             return await find_lost(self, run, lost_at=lost_at)
-        except (AmbiguousSubmitError, NotAcceptedError):
+        except NotAcceptedError:
             raise
+        except AmbiguousSubmitError as error:
+            raise AmbiguousSubmitError(f"{error.message} ({why.rstrip('.')}.)", hint=error.hint) from None
         except WanError as error:  # the ledger, too, may be out of reach: that does not show that nothing was paid
             raise AmbiguousSubmitError(
                 f"the submit got no answer, and {error.message}", hint=choices(run.run_id)
