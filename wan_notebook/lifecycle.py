@@ -6,7 +6,6 @@ A coroutine for the runner's loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from dataclasses import replace
@@ -146,8 +145,12 @@ class Life(Pursuit):
             task_id = twin.task_id
 
             async def look() -> None:
-                with contextlib.suppress(ServiceError):
+                try:
                     await client.fetch(task_id)
+                except TransportError:
+                    await client.knock()  # whatever it answers
+                except ServiceError:
+                    pass
 
             await self._patiently(client, look, may_mend_itself)
             self.unnote(NOT_YET)
