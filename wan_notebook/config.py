@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wan_notebook.addresses import is_loopback
-from wan_notebook.catalog import catalog
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.keys import Secret, find_key
 
@@ -147,6 +146,8 @@ class Settings:
             (BY_DEFAULT, DEFAULT_REGION),
         )
         region = (region or "").strip()
+        from wan_notebook.catalog import catalog
+
         known = catalog().find_region(region)
         simulated = known is not None and known.name == SIMULATOR
         if simulated:
