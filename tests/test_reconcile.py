@@ -115,7 +115,8 @@ def test_what_a_killed_process_sent_is_found_by_the_next_one_and_not_sent_again(
     assert posts(sim) == 2
     (paid,) = Ledger(home).runs("from_run IS NULL AND task_id = ?", (made[0]["task"],))
     assert {one["from_run"] for one in made} == {paid.run_id}
-    assert paid.state == "downloaded"
+    assert (paid.state, paid.simulated) == ("downloaded", True)
+    assert [one["record"]["simulated"] for one in made] == [True, True]
 
 
 PACE = 60  # of a scripted account's clock: a minute is a second

@@ -130,7 +130,10 @@ async def _found_again(life: Pursuit, run: Run) -> Clip | None:
             when = moment(run.sent_at or run.created_at)
             raise type(error)(f"sent on {when} ({run.run_id}): {error.message}", hint=error.hint) from None
         raise
-    ledger.update(run.run_id, state=JobState.FOLLOWING.value, task_id=task.task_id, request_id=task.request_id)
+    simulated = (await life.connect()).simulator_speed is not None  # nobody had answered the process that sent it
+    ids = {"task_id": task.task_id, "request_id": task.request_id}
+    ledger.update(run.run_id, state=JobState.FOLLOWING.value, simulated=simulated, **ids)
+    life.tell(simulated=simulated)
     life.journal.adopt(run)
     return await life.pick_up(task)
 
@@ -145,7 +148,8 @@ async def _saved(life: Pursuit, run: Run) -> Clip | None:
     if clip is None or clip.sha256 != run.clip_sha256:
         return await _once_more(life, run, "is not there any more" if clip is None else "has changed")
     near = await asyncio.to_thread(bring, path, life.outputs, life.picture().folder)
-    life.tell(task=task, queue_seconds=run.queue_seconds, run_seconds=run.run_seconds)
+    ran = {"queue_seconds": run.queue_seconds, "run_seconds": run.run_seconds}
+    life.tell(task=task, simulated=bool(run.simulated), **ran)
     life.note(f"0 spent, from {run.run_id} of {moment(run.created_at)}")
     return replace(clip, path=near)
 
