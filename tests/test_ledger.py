@@ -152,6 +152,37 @@ def test_a_forked_child_is_another_owner_and_breaks_nothing(tmp_path):
     assert {run.run_id for run in ledger.runs()} == {"run-1", "child", "parent"}
 
 
+FORKS = """
+import os, sys, threading, time
+from pathlib import Path
+from wan_notebook.ledger import Ledger
+from wan_notebook.runs import Run
+ledger = Ledger(Path(sys.argv[1]))
+ledger.add(Run("run-1", "following", time.time()))
+def write():
+    while True:
+        ledger.write(lambda db: time.sleep(0.01))
+        time.sleep(0.001)
+threading.Thread(target=write, daemon=True).start()
+for n in range(8):
+    child = os.fork()
+    if child == 0:
+        ledger.update("run-1", state="downloaded")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_another_thread_writes_does_not_wait_for_it_for_ever(tmp_path):
+    process = python(FORKS, tmp_path)
+    try:
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_a_ledger_that_a_later_version_wrote_is_read_written_and_left_as_it_is(tmp_path):
     Ledger(tmp_path).claim(row(), first)
     with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
@@ -232,6 +263,7 @@ def test_a_second_ledger_in_one_process_does_not_let_go_of_the_files_locks(tmp_p
     assert again.read(lambda db: db.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
 
 
+@pytest.mark.full
 def test_a_ledger_that_another_program_holds_is_waited_for_and_never_gone_on_without(tmp_path):
     ledger = Ledger(tmp_path)
     ledger.claim(row(), first)

@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.errors import WanError
-from wan_notebook.owners import LEASE_SECONDS, host, is_gone, is_shared, is_there, itself
+from wan_notebook.owners import LEASE_SECONDS, held_at_forks, host, is_gone, is_shared, is_there, itself
 from wan_notebook.runs import COLUMNS, FILE, MIGRATIONS, OPEN, UNDRIVEN, Run
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Ledger:
         self.path = folder / FILE
         self.trouble = ""
         self.owner, self._begun = itself()
-        self._lock = threading.RLock()
+        self._lock = held_at_forks(threading.RLock())
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
 
