@@ -119,8 +119,7 @@ def submit(
         max_cost=max_cost,
         private=private,
     )
-    if frontend.run_mode() == "blocking":
-        frontend.at_cell_end(job.wait)
+    frontend.wait_unattended(job.wait)
     return job
 
 

@@ -70,6 +70,7 @@ __all__ = [
     "scope",
     "source_sha256",
     "typed",
+    "wait_unattended",
 ]
 
 log = logging.getLogger("wan_notebook")
@@ -192,6 +193,12 @@ def at_cell_end(call: Callable[[], object]) -> None:
         return
     _at_cell_end.append(call)
     running.events.register("post_run_cell", _cell_ends)
+
+
+def wait_unattended(wait: Callable[[], object]) -> None:
+    """Where nobody would see what comes after the cell, ``wait()`` at its end; elsewhere not at all."""
+    if run_mode() == "blocking":
+        at_cell_end(wait)
 
 
 def _cell_ends(result: object) -> None:

@@ -156,8 +156,7 @@ def replay(
         force=force,
         max_cost=max_cost,
     )
-    if frontend.run_mode() == "blocking":
-        frontend.at_cell_end(job.wait)
+    frontend.wait_unattended(job.wait)
     return job
 
 

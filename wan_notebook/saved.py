@@ -61,8 +61,7 @@ def replay(line: str) -> Job:
         max_cost=said.get("max_cost"),
         say=replays.announce,
     )
-    if frontend.run_mode() == "blocking":
-        frontend.at_cell_end(job.wait)
+    frontend.wait_unattended(job.wait)
     return job
 
 

@@ -90,8 +90,7 @@ def attach(
     )
     settings = arguments.settings(region, api_key, base_url, workspace)
     job = join(task_id, settings, name=name, output_dir=output_dir, embed=embed)
-    if frontend.run_mode() == "blocking":
-        frontend.at_cell_end(job.wait)
+    frontend.wait_unattended(job.wait)
     return job
 
 
