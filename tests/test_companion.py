@@ -94,6 +94,7 @@ def test_identical_requests_of_one_script_are_as_many_clips_and_the_same_ones_ne
         assert other[0]["from_run"] is None
 
 
+@pytest.mark.full
 def test_a_clip_kept_for_another_notebook_is_put_beside_this_one_too(server, tmp_path, home, clip):
     ready(server, clip)
     (first,) = run(server.base_url, tmp_path, home)

@@ -138,6 +138,7 @@ def test_the_simulator_says_when_it_is_ready_and_ends_when_interrupted(tmp_path)
         process.communicate(timeout=15)
 
 
+@pytest.mark.full
 def test_a_second_demonstration_deletes_nothing(demonstration):
     folder, _, _ = demonstration
     (folder / "images" / "mine.png").write_bytes(b"mine")

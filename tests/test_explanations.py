@@ -240,6 +240,7 @@ def test_a_refused_submit_is_explained_and_sent_again_only_where_nothing_can_be_
         assert explain(code, message).cause in error.hint
 
 
+@pytest.mark.full
 def test_a_refusal_of_the_store_is_explained_and_nothing_is_submitted(tmp_path):
     """It answers in XML; here as if the upload had taken too long."""
     (tmp_path / "tone.wav").write_bytes(tone(3.5))

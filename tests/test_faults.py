@@ -220,6 +220,7 @@ def test_an_outage_of_ten_minutes_loses_nothing(phase, ask, clip):
     assert words in card.words
 
 
+@pytest.mark.full
 def test_a_service_that_stays_away_is_given_up_before_anything_is_sent(ask, clip):
     with Faulty(clip, submit=[LONG_WAIT]) as service:
         job = ask(service)

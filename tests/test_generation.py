@@ -196,6 +196,7 @@ def test_on_a_terminal_an_unknown_price_is_asked_about(folder: Path, server: Hos
     assert (code, server.count("POST", SUBMIT)) == (1, submits), said.decode()
 
 
+@pytest.mark.full
 def test_ctrl_c_ends_the_waiting_and_says_how_to_get_the_clip(folder: Path, server: Hostile) -> None:
     child = subprocess.Popen(
         [SCRIPT, "generate", *CAT], cwd=folder, env=ready(server.base_url),

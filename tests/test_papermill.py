@@ -52,6 +52,7 @@ def test_a_notebook_that_fails_later_on_is_stamped_too(tmp_path, photos):
     assert [run["state"] for cell in stamped for run in cell.metadata["wan_notebook"]["runs"]] == ["downloaded"]
 
 
+@pytest.mark.full
 def test_the_engine_is_there_whichever_is_imported_first():
     for first in ("import papermill", "from wan_notebook.papermill import WanEngine", "import wan_notebook.papermill"):
         code = f"{first}\nfrom papermill.engines import papermill_engines as e\nprint(e.get_engine('wan').__name__)"

@@ -186,6 +186,7 @@ def test_a_list_that_gives_the_same_page_again_and_again_proves_nothing(tmp_path
         assert "could not be read to its end" in error.message
 
 
+@pytest.mark.full
 def test_another_key_of_the_account_rules_no_task_out(tmp_path, home):
     with Account() as account:
         submit(account, tmp_path, "Earlier today.", api_key="sk-old-0123456789abcdef").wait(60)
