@@ -302,7 +302,8 @@ class Faulty:
         with self._lock:
             script = self._scripts.get(phase)
             fault = script.pop(0) if script else None
-            if fault is None and self._random.random() < self._rates.get(phase, 0.0):
+            # Only these phases draw: how often others are asked depends on the machine, and would decide who is hit.
+            if fault is None and phase in self._rates and self._random.random() < self._rates[phase]:
                 kinds = [*ANSWERS, "reset unread", "reset", "drop", "cut short", "types"]
                 kinds += {"poll": ["status", "no address"], "submit": []}.get(phase, [])
                 fault = self._random.choice(kinds)
