@@ -18,7 +18,7 @@ import pytest
 from hostile import Answer, Hostile
 
 import wan_notebook as wan
-from wan_notebook.request import UnknownModelWarning
+from wan_notebook.request.declaration import UnknownModelWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

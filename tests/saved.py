@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from wan_notebook.provenance import digest
+from wan_notebook.record.provenance import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -23,14 +23,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wan_notebook.client import WanClient
-from wan_notebook.connections import open_http
 from wan_notebook.errors import InvalidRequestError, ServiceError
-from wan_notebook.media import SentMedia
-from wan_notebook.provision import provide, upload_above
-from wan_notebook.request import I2VRequest, region_problems
+from wan_notebook.media.medium import SentMedia
+from wan_notebook.request.declaration import I2VRequest, region_problems
+from wan_notebook.request.provision import provide, upload_above
+from wan_notebook.service.client import WanClient
+from wan_notebook.service.connections import open_http
+from wan_notebook.service.wire import encode
 from wan_notebook.simulator import Simulator
-from wan_notebook.wire import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

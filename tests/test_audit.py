@@ -18,8 +18,8 @@ import pytest
 from records import MIME
 
 import wan_notebook as wan
-from wan_notebook.provenance import digest
-from wan_notebook.record import json_schema
+from wan_notebook.record.model import json_schema
+from wan_notebook.record.provenance import digest
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "wan-notebook"
 SCHEMA = Path(wan.__file__).parent / "schema" / "record-1.json"

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from wan_notebook import bookkeeping, statements
 from wan_notebook.cli import cli
+from wan_notebook.doors import bookkeeping
 from wan_notebook.errors import ConfigurationError, InvalidRequestError
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import Run
+from wan_notebook.ledger import statements
+from wan_notebook.ledger.runs import Run
+from wan_notebook.ledger.store import Ledger
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wan_notebook
-from wan_notebook.catalog import catalog, predicted_size, regions, suggest
 from wan_notebook.errors import ConfigurationError
-from wan_notebook.facts import ModelSpec, ServiceFacts
+from wan_notebook.facts.catalog import catalog, predicted_size, regions, suggest
+from wan_notebook.facts.nouns import ModelSpec, ServiceFacts
 
 GUIDE = {  # the guide's availability table, typed again by hand
     "wan2.6-i2v-flash": (("720P", "1080P"), tuple(range(2, 16)), "switch"),

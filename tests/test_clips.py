@@ -17,9 +17,9 @@ from hostile import PENDING, Answer, Hostile
 from test_faults import a_clip
 
 import wan_notebook as wan
-from wan_notebook.clips import check_folder, keep_input, reserve, settle, stem_for
+from wan_notebook.engine.clips import check_folder, keep_input, reserve, settle, stem_for
 from wan_notebook.errors import ConfigurationError
-from wan_notebook.media import SentMedia
+from wan_notebook.media.medium import SentMedia
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,9 +167,9 @@ def test_a_download_that_hardly_moves_is_begun_anew_and_one_that_only_takes_long
     import socket
     import threading
 
-    from wan_notebook.connections import open_http
-    from wan_notebook.downloads import download
     from wan_notebook.errors import DownloadError
+    from wan_notebook.service.connections import open_http
+    from wan_notebook.service.downloads import download
 
     def serve(listener: socket.socket, pieces: int, size: int) -> None:
         connection, _ = listener.accept()

@@ -15,8 +15,8 @@ from hostile import PENDING, Answer, Gate, Hostile
 from processes import KEY, PHOTO, outcomes, run, start
 
 import wan_notebook as wan
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import FILE
+from wan_notebook.ledger.runs import FILE
+from wan_notebook.ledger.store import Ledger
 from wan_notebook.simulator import Simulator
 
 SUBMIT = "/services/aigc/video-generation/video-synthesis"

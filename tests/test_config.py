@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 import wan_notebook as wan
-from wan_notebook.catalog import catalog
 from wan_notebook.cli import cli
 from wan_notebook.config import Secret, Settings, checked_base_url, home
 from wan_notebook.errors import ConfigurationError
+from wan_notebook.facts.catalog import catalog
 
 KEY = "sk-configured-0123456789"
 

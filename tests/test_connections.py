@@ -14,10 +14,10 @@ import pytest
 from hostile import Answer, Hostile
 
 import wan_notebook as wan
-from wan_notebook.client import WanClient
 from wan_notebook.config import Secret, Settings
-from wan_notebook.connections import open_http
-from wan_notebook.switchboard import Switchboard
+from wan_notebook.hall.switchboard import Switchboard
+from wan_notebook.service.client import WanClient
+from wan_notebook.service.connections import open_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

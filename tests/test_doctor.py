@@ -12,8 +12,8 @@ from email.utils import formatdate
 import pytest
 from hostile import Answer, Hostile
 
-from wan_notebook.catalog import catalog
-from wan_notebook.doctor import examine
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.hall.doctor import examine
 from wan_notebook.simulator import Simulator
 
 KEY = "sk-region-beijing-0123456789abcdef"

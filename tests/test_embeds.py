@@ -10,8 +10,8 @@ import json
 import pytest
 from records import MIME, record
 
-from wan_notebook.embeds import strip
 from wan_notebook.errors import WanError
+from wan_notebook.record.embeds import strip
 
 CLIP = b"\0\0\0\x18ftypmp42 a clip" * 50
 PLAYER = '<figure><video controls src="data:video/mp4;base64,{}" poster="data:image/jpeg;base64,AAAA"></video></figure>'

@@ -10,9 +10,9 @@ from caller import tone
 from hostile import PENDING, Answer, Hostile
 
 import wan_notebook as wan
-from wan_notebook.catalog import catalog
 from wan_notebook.errors import Problem
-from wan_notebook.explanations import BILLED, RETRY, explain, failed, listing, refused
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.facts.explanations import BILLED, RETRY, explain, failed, listing, refused
 from wan_notebook.simulator import Simulator
 from wan_notebook.tasks import Task
 

@@ -13,10 +13,10 @@ from ipywidgets import BoundedIntText, Checkbox, Dropdown, HBox, IntSlider, Text
 from kernels import MIME, LiveKernel
 
 import wan_notebook as wan
-from wan_notebook.catalog import catalog
-from wan_notebook.facts import ParameterInfo
-from wan_notebook.pickers import field_for
-from wan_notebook.request import parameters
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.facts.nouns import ParameterInfo
+from wan_notebook.forms.pickers import field_for
+from wan_notebook.request.declaration import parameters
 from wan_notebook.simulator import Simulator
 
 KEY = "sk-form-0123456789abcdef"

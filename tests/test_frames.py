@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.request import I2VRequest, parameters, region_problems
+from wan_notebook.request.declaration import I2VRequest, parameters, region_problems
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_notebook.framing import Framing, ratio_of
+from wan_notebook.media.framing import Framing, ratio_of
 
 SIDES = st.integers(1, 20_000)
 SIZES = st.tuples(SIDES, SIDES)

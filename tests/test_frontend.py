@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TELL = f"""
 import threading, time
-from wan_notebook import frontend
+from wan_notebook.notebook import frontend
 
 def bundle(rev, state="following", clock=0):
     record = {{"run_id": "a", "rev": rev, "state": state}}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import wan_notebook as wan
-from wan_notebook.options import parse
-from wan_notebook.request import I2VRequest, parameters
+from wan_notebook.doors.options import parse
+from wan_notebook.request.declaration import I2VRequest, parameters
 
 ROOT = Path(__file__).parent.parent
 ROOMS = sorted((ROOT / "wan_notebook").rglob("*.py"))

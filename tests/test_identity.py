@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from processes import PHOTO
 
-from wan_notebook.identity import Turns, asked_key, reuse_key
-from wan_notebook.preparation import prepare
-from wan_notebook.request import I2VRequest
+from wan_notebook.ledger.identity import Turns, asked_key, reuse_key
+from wan_notebook.media.preparation import prepare
+from wan_notebook.request.declaration import I2VRequest
 
 GIVEN = {"prompt": "A cat.", "image": PHOTO, "duration": 5}
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from wan_notebook import intake
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.intake import find_file, look_in, snapshot
-from wan_notebook.media import measure
-from wan_notebook.preparation import prepare
+from wan_notebook.media import intake
+from wan_notebook.media.intake import find_file, look_in, snapshot
+from wan_notebook.media.medium import measure
+from wan_notebook.media.preparation import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,7 +202,7 @@ def test_a_figure_that_cannot_be_drawn_is_refused() -> None:
 
 def test_neither_numpy_nor_matplotlib_is_imported_for_a_picture(photos: Path) -> None:
     code = (
-        "import sys; from wan_notebook.media import measure; from wan_notebook.preparation import prepare\n"
+        "import sys; from wan_notebook.media.medium import measure; from wan_notebook.media.preparation import prepare\n"
         "from PIL import Image\n"
         f"prepare(measure({str(photos / 'rocket.jpg')!r})); prepare(measure(Image.new('RGB', (300, 300))))\n"
         "print({'numpy', 'matplotlib'} & set(sys.modules))"

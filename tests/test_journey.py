@@ -11,7 +11,7 @@ import av
 import pytest
 from kernels import LiveKernel
 
-from wan_notebook.sidefiles import load_record
+from wan_notebook.record.sidefiles import load_record
 from wan_notebook.simulator import Simulator
 
 MAGIC = """%%wan_i2v cat --image images/chelsea.png --model wan2.6-i2v-flash --resolution 720P --duration 5 \

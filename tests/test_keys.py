@@ -193,7 +193,7 @@ for name in ("httpx", "httpcore", "asyncio", "wan_notebook"):
     logging.getLogger(name).setLevel(logging.DEBUG)
 %load_ext wan_notebook
 import wan_notebook as wan
-from wan_notebook.session import session
+from wan_notebook.hall.session import session
 session().runner.loop.set_debug(True)
 """
 AFTER = """

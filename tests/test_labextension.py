@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from wan_notebook import provenance, recorder
-from wan_notebook.provenance import MIME, SCHEMA_VERSION
+from wan_notebook.record import provenance, recorder
+from wan_notebook.record.provenance import MIME, SCHEMA_VERSION
 from wan_notebook.tasks import JobState
 
 ROOT = Path(__file__).parent.parent

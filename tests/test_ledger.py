@@ -15,14 +15,14 @@ from contextlib import closing
 import pytest
 
 from wan_notebook.errors import WanError
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import FILE, Run
+from wan_notebook.ledger.runs import FILE, Run
+from wan_notebook.ledger.store import Ledger
 
 HAMMER = """
 import sys, time
 from pathlib import Path
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import Run
+from wan_notebook.ledger.store import Ledger
+from wan_notebook.ledger.runs import Run
 home, who = Path(sys.argv[1]), sys.argv[2]
 ledger, won = Ledger(home), 0
 for n in range(60):
@@ -97,8 +97,8 @@ def test_a_process_killed_in_the_middle_of_writing_loses_nothing_it_had_written(
 
 def test_a_run_is_taken_over_once_its_process_has_ended_and_not_before(tmp_path):
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom wan_notebook.ledger import Ledger\n"
-        "from wan_notebook.runs import Run\n"
+        "import sys, time\nfrom pathlib import Path\nfrom wan_notebook.ledger.store import Ledger\n"
+        "from wan_notebook.ledger.runs import Run\n"
         "Ledger(Path(sys.argv[1])).claim(Run('run-1', 'following', time.time(), reuse_key='k'), lambda _: None)\n"
         "print('written', flush=True); time.sleep(60)"
     )
@@ -155,8 +155,8 @@ def test_a_forked_child_is_another_owner_and_breaks_nothing(tmp_path):
 FORKS = """
 import os, sys, threading, time
 from pathlib import Path
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import Run
+from wan_notebook.ledger.store import Ledger
+from wan_notebook.ledger.runs import Run
 ledger = Ledger(Path(sys.argv[1]))
 ledger.add(Run("run-1", "following", time.time()))
 def write():
@@ -250,8 +250,8 @@ def test_a_second_ledger_in_one_process_does_not_let_go_of_the_files_locks(tmp_p
     mine.add(Run("run-1", "following", time.time()))
     Ledger(tmp_path).runs("state = ?", ("following",))  # as %load_ext and a dry run do
     others = (
-        "import sys, time\nfrom pathlib import Path\nfrom wan_notebook.ledger import Ledger\n"
-        "from wan_notebook.runs import Run\nledger = Ledger(Path(sys.argv[1]))\n"
+        "import sys, time\nfrom pathlib import Path\nfrom wan_notebook.ledger.store import Ledger\n"
+        "from wan_notebook.ledger.runs import Run\nledger = Ledger(Path(sys.argv[1]))\n"
         "ledger.add(Run(sys.argv[2], 'following', time.time()))\nledger.close()"
     )
     for number in range(2, 5):  # the last to close tidies up, if it believes to be the last

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from wan_notebook.addresses import public_url
 from wan_notebook.errors import InvalidRequestError, Problem, WanError
-from wan_notebook.footage import probe_clip
-from wan_notebook.media import SentMedia, measure
-from wan_notebook.preparation import prepare
-from wan_notebook.stills import frame
+from wan_notebook.media.medium import SentMedia, measure
+from wan_notebook.media.preparation import prepare
+from wan_notebook.media.stills import frame
+from wan_notebook.record.footage import probe_clip
+from wan_notebook.words.addresses import public_url
 
 if TYPE_CHECKING:
     from pathlib import Path

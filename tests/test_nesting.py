@@ -33,7 +33,7 @@ def test_in_any_other_running_loop_it_nests():
 
 
 def test_importing_the_package_nests_nothing():
-    code = "import sys, wan_notebook.nesting; print([m for m in sys.modules if m.startswith('nest_asyncio')])"
+    code = "import sys, wan_notebook.doors.nesting; print([m for m in sys.modules if m.startswith('nest_asyncio')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
 

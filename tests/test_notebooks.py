@@ -21,7 +21,7 @@ EXECUTE = """
 import sys
 import nbformat
 from nbclient import NotebookClient
-from wan_notebook.recorder import sync
+from wan_notebook.record.recorder import sync
 notebook = nbformat.read("notebook.ipynb", as_version=4)
 NotebookClient(notebook, timeout=240, extra_arguments=["--log-level=ERROR"]).execute()
 nbformat.write(notebook, "notebook.ipynb")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import wan_notebook as wan
+from wan_notebook.doors.options import help_text, parse
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.options import help_text, parse
-from wan_notebook.request import parameters
+from wan_notebook.request.declaration import parameters
 
 NAMES = {"photo": object(), "n": 3, "folder": "my pictures", "seeds": [5, 6]}
 NAMES["photos"] = {"cat": "a.png", "big dog": "b c.png"}

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from windows import TASK_ID, Page, assert_harmless, clip_at, finished, result_of
 
-from wan_notebook.rendering import bundle, video_bundle
 from wan_notebook.tasks import Clip
+from wan_notebook.windows.rendering import bundle, video_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

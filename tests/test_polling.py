@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from wan_notebook.polling import Expected, Pacer, expected, next_delay
+from wan_notebook.service.polling import Expected, Pacer, expected, next_delay
 
 
 def delivered(run_seconds: float, kind: Expected, queue_seconds: float = 0.0) -> tuple[float, int]:

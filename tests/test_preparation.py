@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.framing import Framing
-from wan_notebook.media import measure
-from wan_notebook.preparation import prepare
+from wan_notebook.media.framing import Framing
+from wan_notebook.media.medium import measure
+from wan_notebook.media.preparation import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wan_notebook.media import SentMedia
+    from wan_notebook.media.medium import SentMedia
 
 RED, BLACK, WHITE = (255, 0, 0), (0, 0, 0), (255, 255, 255)
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_notebook.catalog import catalog
-from wan_notebook.phrases import price
-from wan_notebook.pricing import actual, estimate, saving_of_silence
-from wan_notebook.request import I2VRequest, UnknownModelWarning, region_problems
+from wan_notebook.engine.pricing import actual, estimate, saving_of_silence
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.request.declaration import I2VRequest, UnknownModelWarning, region_problems
+from wan_notebook.service.wire import decode_task
 from wan_notebook.tasks import Usage
-from wan_notebook.wire import decode_task
+from wan_notebook.words.phrases import price
 
 PICTURE = "https://example.com/cat.png"
 

@@ -15,13 +15,13 @@ from saved import notebook, sealed
 
 import wan_notebook as wan
 from wan_notebook.config import home
+from wan_notebook.engine.revival import revived
 from wan_notebook.errors import InvalidRequestError, WanError
-from wan_notebook.ledger import Ledger
-from wan_notebook.privacy import without
-from wan_notebook.record import faults
-from wan_notebook.revival import revived
-from wan_notebook.runs import FILE
+from wan_notebook.ledger.runs import FILE
+from wan_notebook.ledger.store import Ledger
+from wan_notebook.record.model import faults
 from wan_notebook.simulator import Simulator
+from wan_notebook.words.privacy import without
 
 PROMPT = "The heliotrope umbrella pirouettes beneath seventeen lanterns."
 NEGATIVE = "No zeppelins whatsoever, nor any marmalade."

@@ -12,15 +12,15 @@ import pytest
 from hostile import Answer, Hostile
 
 import wan_notebook as wan
-from wan_notebook.catalog import catalog
-from wan_notebook.client import WanClient
 from wan_notebook.config import Secret, Settings
-from wan_notebook.connections import open_http
-from wan_notebook.hosts import Host, address_of, owner
-from wan_notebook.probes import Guide, Probe, knock, right_place
-from wan_notebook.session import Session
+from wan_notebook.engine.spending import Terms
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.hall.session import Session
+from wan_notebook.service.client import WanClient
+from wan_notebook.service.connections import open_http
+from wan_notebook.service.hosts import Host, address_of, owner
+from wan_notebook.service.probes import Guide, Probe, knock, right_place
 from wan_notebook.simulator import Simulator
-from wan_notebook.spending import Terms
 
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 BEIJING_KEY = "sk-region-beijing-0123456789abcdef"

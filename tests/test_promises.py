@@ -15,14 +15,14 @@ import pytest
 from caller import files, picture, served, tone
 
 import wan_notebook as wan
-from wan_notebook.catalog import catalog
+from wan_notebook.facts.catalog import catalog
 from wan_notebook.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from wan_notebook.facts import ModelSpec
+    from wan_notebook.facts.nouns import ModelSpec
 
 MODELS = catalog().models
 SHAPES = {

@@ -9,11 +9,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_notebook.preparation import prepare
-from wan_notebook.provenance import MAX_BYTES, build_record, canonical_json, digest, relative
-from wan_notebook.request import I2VRequest
+from wan_notebook.media.preparation import prepare
+from wan_notebook.record.provenance import MAX_BYTES, build_record, canonical_json, digest, relative
+from wan_notebook.request.declaration import I2VRequest
+from wan_notebook.service.wire import encode
 from wan_notebook.tasks import JobState, JobUpdate, Task
-from wan_notebook.wire import encode
 
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 VERSIONS = {"wan_notebook": "0", "python": "3"}

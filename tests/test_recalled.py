@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_notebook import pricing
+from wan_notebook.engine import pricing
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.preparation import prepare
-from wan_notebook.provenance import build_record
-from wan_notebook.recalled import recalled
-from wan_notebook.rendering import bundle
-from wan_notebook.request import I2VRequest
+from wan_notebook.media.preparation import prepare
+from wan_notebook.record.provenance import build_record
+from wan_notebook.request.declaration import I2VRequest
+from wan_notebook.request.recalled import recalled
+from wan_notebook.service.wire import encode
 from wan_notebook.tasks import JobState, JobUpdate, Task
-from wan_notebook.wire import encode
+from wan_notebook.windows.rendering import bundle
 
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 JSON = st.recursive(

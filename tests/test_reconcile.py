@@ -12,8 +12,8 @@ from accounts import Account
 from processes import KEY, PHOTO, outcomes, run, start
 
 import wan_notebook as wan
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import FILE
+from wan_notebook.ledger.runs import FILE
+from wan_notebook.ledger.store import Ledger
 from wan_notebook.simulator import Simulator
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import CASES, MIME, kept, record
 
-from wan_notebook import recorder
-from wan_notebook.documents import Document
 from wan_notebook.errors import WanError
+from wan_notebook.record import recorder
+from wan_notebook.record.documents import Document
 
 if TYPE_CHECKING:
     from pathlib import Path

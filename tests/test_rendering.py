@@ -27,9 +27,9 @@ from windows import (
 )
 
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.media import SentMedia
-from wan_notebook.rendering import bundle
+from wan_notebook.media.medium import SentMedia
 from wan_notebook.tasks import Clip, JobState, Task
+from wan_notebook.windows.rendering import bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from saved import notebook, sealed
 
 import wan_notebook as wan
 from wan_notebook.errors import BudgetError, ConfigurationError, InvalidRequestError
-from wan_notebook.provenance import digest
-from wan_notebook.record import faults
+from wan_notebook.record.model import faults
+from wan_notebook.record.provenance import digest
 from wan_notebook.simulator import Simulator
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "wan-notebook"

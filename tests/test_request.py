@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.rehearsal import dry_run
-from wan_notebook.request import I2VRequest, UnknownModelWarning, parameters, region_problems
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.notebook.rehearsal import dry_run
+from wan_notebook.request.declaration import I2VRequest, UnknownModelWarning, parameters, region_problems
 
 if TYPE_CHECKING:
     from pathlib import Path

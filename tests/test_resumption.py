@@ -19,7 +19,7 @@ from processes import KEY, PHOTO, run, start
 
 import wan_notebook as wan
 from wan_notebook.cli import cli
-from wan_notebook.ledger import Ledger
+from wan_notebook.ledger.store import Ledger
 from wan_notebook.simulator import Simulator
 
 SUBMIT = "/services/aigc/video-generation/video-synthesis"

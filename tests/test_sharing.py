@@ -10,17 +10,17 @@ from decimal import Decimal
 import pytest
 
 from wan_notebook.errors import WanError
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import Run
-from wan_notebook.sharing import processes, run_times, slot, spent
+from wan_notebook.ledger.runs import Run
+from wan_notebook.ledger.sharing import processes, run_times, slot, spent
+from wan_notebook.ledger.store import Ledger
 
 PLACE = {"model": "m1", "region": "singapore", "endpoint": "https://example.com"}
 SUBMITTER = """
 import sys, time
 from pathlib import Path
-from wan_notebook.ledger import Ledger
-from wan_notebook.runs import Run
-from wan_notebook.sharing import slot
+from wan_notebook.ledger.store import Ledger
+from wan_notebook.ledger.runs import Run
+from wan_notebook.ledger.sharing import slot
 ledger = Ledger(Path(sys.argv[1]))
 for n in range(6):
     run_id = f"run-{sys.argv[2]}-{n}"

@@ -8,7 +8,7 @@ import pytest
 from records import LARGEST, record
 
 from wan_notebook.errors import WanError
-from wan_notebook.sidefiles import load_record, side_file
+from wan_notebook.record.sidefiles import load_record, side_file
 
 
 def test_a_record_is_found_by_the_clip_and_by_its_own_name(tmp_path):

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import wan_notebook as wan
-from wan_notebook.phrases import UNSEEN
 from wan_notebook.simulator import Simulator
+from wan_notebook.words.phrases import UNSEEN
 
 if TYPE_CHECKING:
-    from wan_notebook.preview import DryRun
+    from wan_notebook.windows.preview import DryRun
 
 KEY = "sk-snippets-0123456789abcdef"
 PROMPT = 'Die "Katze"\'s $HOME `id` \\n !! %s 100% \u202egnp\u2028 猫\n\tund "$(date)" {workspace} #'

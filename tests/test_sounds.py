@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wan_notebook as wan
-from wan_notebook.preparation import prepare
-from wan_notebook.sounds import load_sound, measure_sound
+from wan_notebook.media.preparation import prepare
+from wan_notebook.media.sounds import load_sound, measure_sound
 
 AUDIO = Path(__file__).parent.parent / "notebooks" / "audio"
 VERSE_SECONDS = 13.361

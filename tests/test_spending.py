@@ -10,8 +10,8 @@ from hostile import PENDING, Answer, Hostile
 from processes import KEY, PHOTO
 
 import wan_notebook as wan
+from wan_notebook.engine.spending import Money, Terms
 from wan_notebook.errors import BudgetError, ConfigurationError
-from wan_notebook.spending import Money, Terms
 from wan_notebook.tasks import Cost
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.footage import probe_clip
-from wan_notebook.media import measure
-from wan_notebook.preparation import prepare
+from wan_notebook.media.medium import measure
+from wan_notebook.media.preparation import prepare
+from wan_notebook.record.footage import probe_clip
 from wan_notebook.tasks import Task, VideoResult
 
 if TYPE_CHECKING:

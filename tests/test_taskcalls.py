@@ -16,9 +16,9 @@ from hostile import Answer, Hostile
 from windows import FORGING, Page
 
 import wan_notebook as wan
-from wan_notebook import sharing
-from wan_notebook.record import faults
-from wan_notebook.session import session
+from wan_notebook.hall.session import session
+from wan_notebook.ledger import sharing
+from wan_notebook.record.model import faults
 from wan_notebook.simulator import Simulator
 from wan_notebook.tasks import JobState
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from wan_notebook.catalog import catalog
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.request import I2VRequest, region_problems
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.request.declaration import I2VRequest, region_problems
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PICTURE = "https://example.com/cat.png"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_notebook.answers import json_object
 from wan_notebook.errors import TransportError
-from wan_notebook.media import SentMedia
-from wan_notebook.preparation import prepare
-from wan_notebook.request import I2VRequest
+from wan_notebook.media.medium import SentMedia
+from wan_notebook.media.preparation import prepare
+from wan_notebook.request.declaration import I2VRequest
+from wan_notebook.service.wire import chunks, decode_task, encode, submit_headers
 from wan_notebook.tasks import TaskStatus
-from wan_notebook.wire import chunks, decode_task, encode, submit_headers
+from wan_notebook.words.answers import json_object
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

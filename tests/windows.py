@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from wan_notebook.request import I2VRequest
+from wan_notebook.request.declaration import I2VRequest
 from wan_notebook.tasks import Clip, Cost, JobState, JobUpdate, Task, Usage, VideoResult
 
 if TYPE_CHECKING:

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from wan_notebook.audit import verify
-    from wan_notebook.cells import agenerate, generate, jobs, submit
-    from wan_notebook.crate import CrateReport, export_crate
+    from wan_notebook.doors.nesting import run
+    from wan_notebook.doors.replays import replay
+    from wan_notebook.doors.taskcalls import attach, cancel, fetch, list_tasks
+    from wan_notebook.engine.job import Job
     from wan_notebook.errors import (
         AmbiguousSubmitError,
         AuthenticationError,
@@ -46,43 +47,42 @@ if TYPE_CHECKING:
         TransportError,
         WanError,
     )
-    from wan_notebook.explanations import Explanation, explain
-    from wan_notebook.forms import form
-    from wan_notebook.job import Job
-    from wan_notebook.manuscript import Methods, methods
-    from wan_notebook.nesting import run
-    from wan_notebook.preview import DryRun
-    from wan_notebook.rehearsal import dry_run
-    from wan_notebook.replays import replay
-    from wan_notebook.request import I2VRequest
-    from wan_notebook.sidefiles import load_record
-    from wan_notebook.taskcalls import attach, cancel, fetch, list_tasks
+    from wan_notebook.facts.explanations import Explanation, explain
+    from wan_notebook.forms.panel import form
+    from wan_notebook.notebook.cells import agenerate, generate, jobs, submit
+    from wan_notebook.notebook.rehearsal import dry_run
+    from wan_notebook.record.audit import verify
+    from wan_notebook.record.crate import CrateReport, export_crate
+    from wan_notebook.record.manuscript import Methods, methods
+    from wan_notebook.record.sidefiles import load_record
+    from wan_notebook.request.declaration import I2VRequest
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
+    from wan_notebook.windows.preview import DryRun
 
 _HOMES = {
-    "CrateReport": "crate",
-    "export_crate": "crate",
-    "Methods": "manuscript",
-    "methods": "manuscript",
-    "replay": "replays",
-    "verify": "audit",
-    "attach": "taskcalls",
-    "cancel": "taskcalls",
-    "fetch": "taskcalls",
-    "list_tasks": "taskcalls",
-    "agenerate": "cells",
-    "generate": "cells",
-    "jobs": "cells",
-    "submit": "cells",
-    "Explanation": "explanations",
-    "explain": "explanations",
-    "DryRun": "preview",
-    "dry_run": "rehearsal",
-    "form": "forms",
-    "load_record": "sidefiles",
-    "run": "nesting",
-    "I2VRequest": "request",
-    "Job": "job",
+    "CrateReport": "record.crate",
+    "export_crate": "record.crate",
+    "Methods": "record.manuscript",
+    "methods": "record.manuscript",
+    "replay": "doors.replays",
+    "verify": "record.audit",
+    "attach": "doors.taskcalls",
+    "cancel": "doors.taskcalls",
+    "fetch": "doors.taskcalls",
+    "list_tasks": "doors.taskcalls",
+    "agenerate": "notebook.cells",
+    "generate": "notebook.cells",
+    "jobs": "notebook.cells",
+    "submit": "notebook.cells",
+    "Explanation": "facts.explanations",
+    "explain": "facts.explanations",
+    "DryRun": "windows.preview",
+    "dry_run": "notebook.rehearsal",
+    "form": "forms.panel",
+    "load_record": "record.sidefiles",
+    "run": "doors.nesting",
+    "I2VRequest": "request.declaration",
+    "Job": "engine.job",
     "Task": "tasks",
     "TaskStatus": "tasks",
     "Usage": "tasks",

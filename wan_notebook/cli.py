@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from wan_notebook.doors.notebookcommands import COMMANDS
 from wan_notebook.errors import WanError
-from wan_notebook.notebookcommands import COMMANDS
 
 __all__ = ["main"]
 
@@ -30,7 +30,7 @@ def cli() -> None:
 @click.option("--lab", is_flag=True, help="Open the notebook in JupyterLab instead of executing it here.")
 def demo(folder: Path, lab: bool) -> None:
     """Show what it does: no key, no network, nothing to edit; takes about a minute."""
-    from wan_notebook import demo as show
+    from wan_notebook.doors import demo as show
 
     if lab:
         sys.exit(show.open_in_lab(folder))
@@ -67,7 +67,7 @@ class _OfRequest(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         if not self._made:
-            from wan_notebook.generation import options
+            from wan_notebook.doors.generation import options
 
             self._made, self.params = True, [*options(), *self.params]
         return super().get_params(ctx)
@@ -88,7 +88,7 @@ def generate(**said: Any) -> None:
 
     Progress goes to standard error. Ctrl-C stops the waiting, not the task: it says how to get the clip later.
     """
-    from wan_notebook.generation import generate as make
+    from wan_notebook.doors.generation import generate as make
 
     sys.exit(make(**said))
 
@@ -97,7 +97,7 @@ def generate(**said: Any) -> None:
 @click.argument("code", required=False, default="")
 def errors(code: str) -> None:
     """Say what an error CODE (or message) of the service means: cause, cure, billed or not, worth repeating or not."""
-    from wan_notebook.explanations import listing
+    from wan_notebook.facts.explanations import listing
 
     click.echo(listing(code))
 
@@ -111,8 +111,8 @@ def doctor(region: str | None, as_json: bool) -> None:
     Exit code 1 when something would stop a submit.
     """
 
-    from wan_notebook import arguments
-    from wan_notebook.doctor import examine
+    from wan_notebook.hall.doctor import examine
+    from wan_notebook.notebook import arguments
 
     report = examine(region=region, outputs=arguments.outputs(None), front_end="terminal")
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else str(report))
@@ -133,9 +133,9 @@ def doctor(region: str | None, as_json: bool) -> None:
 def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filters: Any) -> None:
     """List the runs in the ledger, newest first; or forget some."""
 
-    from wan_notebook import bookkeeping
     from wan_notebook.config import home
-    from wan_notebook.ledger import Ledger
+    from wan_notebook.doors import bookkeeping
+    from wan_notebook.ledger.store import Ledger
 
     ledger = Ledger(home())
     if forget:
@@ -155,7 +155,7 @@ def collect(wait: bool) -> None:
     Safe in a cron job: runs that a living process follows are left to it, and two at once share the work. The service
     keeps clips for 24 hours. Exit code 1 when a clip could not be had.
     """
-    from wan_notebook.resumption import collect as fetch_clips
+    from wan_notebook.doors.resumption import collect as fetch_clips
 
     missing = fetch_clips(click.echo, wait=wait)
     sys.exit(1 if missing else 0)
@@ -172,7 +172,7 @@ def collect(wait: bool) -> None:
 @AS_JSON
 def tasks(**said: Any) -> None:
     """List the account's tasks of at most 24 h, with whichever key and by whomever they were submitted."""
-    from wan_notebook.taskcommands import listed
+    from wan_notebook.doors.taskcommands import listed
 
     sys.exit(listed(**said))
 
@@ -183,7 +183,7 @@ def tasks(**said: Any) -> None:
 @AS_JSON
 def fetch(task_id: str, **said: Any) -> None:
     """Show the task TASK_ID as the service sees it now; exit code 1 if it does not know it."""
-    from wan_notebook.taskcommands import fetched
+    from wan_notebook.doors.taskcommands import fetched
 
     sys.exit(fetched(task_id, **said))
 
@@ -197,7 +197,7 @@ def cancel(task_id: str, **said: Any) -> None:
 
     A RUNNING task cannot be stopped and will be billed.
     """
-    from wan_notebook.taskcommands import stopped
+    from wan_notebook.doors.taskcommands import stopped
 
     sys.exit(stopped(task_id, **said))
 
@@ -213,7 +213,7 @@ def attach(task_id: str, **said: Any) -> None:
 
     Progress goes to standard error. Ctrl-C stops the waiting, not the task.
     """
-    from wan_notebook.taskcommands import attach as follow
+    from wan_notebook.doors.taskcommands import attach as follow
 
     sys.exit(follow(task_id, **said))
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from wan_notebook.addresses import is_loopback
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.keys import Secret, find_key
+from wan_notebook.words.addresses import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +146,7 @@ class Settings:
             (BY_DEFAULT, DEFAULT_REGION),
         )
         region = (region or "").strip()
-        from wan_notebook.catalog import catalog
+        from wan_notebook.facts.catalog import catalog
 
         known = catalog().find_region(region)
         simulated = known is not None and known.name == SIMULATOR

@@ -10,15 +10,15 @@ from traitlets import Any as Anything
 from traitlets import Bool, Unicode
 from traitlets.config import Configurable
 
-from wan_notebook.linemagics import LINES
+from wan_notebook.doors.linemagics import LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from wan_notebook.options import Line
-    from wan_notebook.request import I2VRequest
+    from wan_notebook.doors.options import Line
+    from wan_notebook.request.declaration import I2VRequest
 
 __all__ = ["WanMagics", "register", "unregister"]
 
@@ -58,18 +58,18 @@ class VideoMagic:
 
     def getdoc(self) -> str:
         """What ``%%wan_i2v?`` shows."""
-        from wan_notebook.options import help_text
+        from wan_notebook.doors.options import help_text
 
         return INTRODUCTION + help_text()
 
     def __call__(self, line: str, cell: str | None = None) -> None:
-        from wan_notebook import cells, frontend
         from wan_notebook.config import Settings
+        from wan_notebook.doors.options import parse
+        from wan_notebook.doors.variables import name_problem, wait
         from wan_notebook.errors import InvalidRequestError, Problem
-        from wan_notebook.intake import look_in
-        from wan_notebook.options import parse
-        from wan_notebook.request import I2VRequest
-        from wan_notebook.variables import name_problem, wait
+        from wan_notebook.media.intake import look_in
+        from wan_notebook.notebook import cells, frontend
+        from wan_notebook.request.declaration import I2VRequest
 
         look_in(frontend.notebook_folder())
         said = parse(line, self.shell.ev)
@@ -108,8 +108,8 @@ class VideoMagic:
         """Show the dry run, and bind it where the name is free; a Job is never let go for it."""
         from IPython.display import display
 
-        from wan_notebook.job import Job
-        from wan_notebook.rehearsal import rehearse
+        from wan_notebook.engine.job import Job
+        from wan_notebook.notebook.rehearsal import rehearse
 
         taken = isinstance(self.shell.user_ns.get(said.name or ""), Job)
         notes = [f"{said.name} still holds its Job: this dry run is not bound to the name"] if taken else []
@@ -152,10 +152,10 @@ def register(ip: InteractiveShell) -> None:
 
 def _pick_up() -> None:
     """Follow the jobs that an earlier kernel of this notebook left open, and say so."""
-    from wan_notebook.leftovers import left_over
+    from wan_notebook.notebook.leftovers import left_over
 
     if runs := left_over():
-        from wan_notebook.resumption import at_load
+        from wan_notebook.doors.resumption import at_load
 
         sys.stdout.write(f"{at_load(runs)}\n")
 

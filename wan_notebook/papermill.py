@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
 def _engine() -> type:
     from papermill.engines import NBClientEngine
 
-    from wan_notebook.recorder import stamp
+    from wan_notebook.record.recorder import stamp
 
     class WanEngine(NBClientEngine):  # type: ignore[misc]  # papermill comes without types
         """papermill's engine, which stamps the notebook when it ends, well or badly; registered as ``wan``."""

@@ -14,14 +14,14 @@ from enum import StrEnum
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook import stills
-from wan_notebook.instants import instant
+from wan_notebook.media import stills
+from wan_notebook.words.instants import instant
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from wan_notebook.media import SentMedia
-    from wan_notebook.request import I2VRequest
+    from wan_notebook.media.medium import SentMedia
+    from wan_notebook.request.declaration import I2VRequest
 
 __all__ = ["Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"]
 

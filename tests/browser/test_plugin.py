@@ -41,7 +41,7 @@ def tell(run, rev, state, clock=0):
 LINE = (
     BUNDLE
     + """
-from wan_notebook import frontend
+from wan_notebook.notebook import frontend
 
 bundles, displays = {}, {}
 

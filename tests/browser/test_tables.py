@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wan_notebook.doctor import Report
-from wan_notebook.listing import TaskRow
-from wan_notebook.markup import columns, table
-from wan_notebook.premises import Finding
-from wan_notebook.tasktable import TaskList
+from wan_notebook.hall.doctor import Report
+from wan_notebook.hall.premises import Finding
+from wan_notebook.service.listing import TaskRow
+from wan_notebook.windows.tasktable import TaskList
+from wan_notebook.words.markup import columns, table
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

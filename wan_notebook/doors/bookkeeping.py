@@ -1,0 +1,96 @@
+"""The ledger's lines: ``%wan_jobs``, ``%wan_costs``, ``%wan_cache`` and what the command line shares with them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wan_notebook.doors.options import Parser, add, read
+from wan_notebook.errors import ConfigurationError
+from wan_notebook.ledger.runs import OPEN, UNDRIVEN
+from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, select
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wan_notebook.ledger.store import Ledger
+
+__all__ = ["cached", "forget", "jobs", "runs", "spent"]
+
+LIMIT = 50
+DAY_SECONDS = 24 * 3600
+
+
+def runs(ledger: Ledger, *, limit: int = LIMIT, **filters: object) -> Statement:
+    """Runs of the ledger, newest first; ``filters`` as for :func:`wan_notebook.ledger.statements.select`."""
+    where, values = select(**filters)  # type: ignore[arg-type]  # its own names, from a door
+    found = ledger.runs(where, values, limit=limit + 1)
+    return listed(found[:limit], ledger.driven, more=len(found) > limit)
+
+
+def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False) -> str:
+    """Forget runs. Their clips stay; what is forgotten is no longer found instead of being paid for again.
+
+    Raises
+    ------
+    ConfigurationError
+        One is not known, is driven by a process, or its paid clip is not saved yet and ``yes`` was not said.
+    """
+    for run_id in run_ids:
+        run = ledger.run(run_id)
+        if run is None:
+            raise ConfigurationError(f"the ledger knows no run {run_id[:80]}.", hint="wan-notebook runs lists them.")
+        if run.state in OPEN and run.state not in UNDRIVEN and ledger.driven(run):
+            raise ConfigurationError(f"{run_id} is under way: a process is at work on it.", hint="Cancel it first.")
+        if run.state in OPEN and run.task_id and not yes:
+            raise ConfigurationError(
+                f"{run_id} is not finished: its clip may be paid for and is not saved yet (task {run.task_id}).",
+                hint="wan-notebook collect fetches it. To forget it all the same say --yes.",
+            )
+    ledger.forget(run_ids)
+    return f"forgotten: {', '.join(run_ids)}. No clip was deleted."
+
+
+def jobs(ledger: Ledger, line: str) -> Statement:
+    """``%wan_jobs [--all] [--limit N]``: the runs that are not finished, or all of them."""
+    parser = Parser("%wan_jobs")
+    add(parser, "all", flag=True, text="finished ones, too")
+    add(parser, "limit", flag=False, text=f"how many ({LIMIT})")
+    said = read(parser, line, str)
+    return runs(ledger, limit=_number(said.get("limit", LIMIT), "--limit"), unfinished=not said.get("all"))
+
+
+def spent(ledger: Ledger, line: str) -> Statement:
+    """``%wan_costs [--by day|model|notebook] [--since DATE]``: what was spent."""
+    parser = Parser("%wan_costs")
+    add(parser, "by", flag=False, text="day (default), model or notebook")
+    add(parser, "since", flag=False, text="a date")
+    said = read(parser, line, str)
+    return costs(ledger.runs(*select(since=said.get("since"))), said.get("by") or "day")
+
+
+def cached(ledger: Ledger, line: str) -> Statement | str:
+    """``%wan_cache [--prune DAYS] [--gone]``: the saved clips that are shown again; forgets old ones, or lost ones."""
+    parser = Parser("%wan_cache")
+    add(parser, "prune", flag=False, text="forget those made more than so many days ago")
+    add(parser, "gone", flag=True, text="forget those whose file is gone")
+    said = read(parser, line, str)
+    everything = ledger.runs()
+    if "prune" not in said and not said.get("gone"):
+        return cache(everything)
+    before = time.time() - _number(said["prune"], "--prune") * DAY_SECONDS if "prune" in said else 0.0
+    kept = [run for run in everything if run.state not in OPEN]
+    old = [r.run_id for r in kept if r.created_at < before]
+    if said.get("gone"):
+        old += [r.run_id for r in kept if r.clip_path and not Path(r.clip_path).is_file()]
+    return f"forgotten: {count(ledger.forget(dict.fromkeys(old)), 'run')}. No clip was deleted."
+
+
+def _number(said: object, what: str) -> int:
+    if isinstance(said, int):
+        return said
+    text = str(said)
+    if not text.isascii() or not text.isdecimal() or len(text) > 6:  # noqa: PLR2004  more than any ledger holds
+        raise ConfigurationError(f"{what} takes a whole number, not {text[:40]!r}.")
+    return int(text)

@@ -1,0 +1,249 @@
+"""The life of one job: prepare the media, find out whether it is paid for already, submit once, follow, download.
+
+A coroutine for the runner's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from wan_notebook.engine.clips import check_folder, keep_input
+from wan_notebook.engine.companion import accompany
+from wan_notebook.engine.pursuit import Pursuit, may_mend_itself
+from wan_notebook.engine.reconcile import NotAcceptedError, choices, find_lost
+from wan_notebook.errors import (
+    AmbiguousSubmitError,
+    InvalidRequestError,
+    Problem,
+    ServiceError,
+    TransportError,
+    WanError,
+)
+from wan_notebook.record.provenance import digest
+from wan_notebook.request.provision import MOST_PINNED, needs_fetching, pinned, provide
+from wan_notebook.service import polling
+from wan_notebook.service.wire import encode
+from wan_notebook.tasks import JobState, iso_utc
+from wan_notebook.words.privacy import sealed_body
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from wan_notebook.engine.pursuit import Refusal
+    from wan_notebook.ledger.runs import Run
+    from wan_notebook.media.medium import SentMedia
+    from wan_notebook.request.declaration import I2VRequest
+    from wan_notebook.service.client import WanClient
+    from wan_notebook.tasks import Clip, Task
+
+__all__ = ["Life"]
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS, LONGEST_SECONDS = 1800.0, 30.0  # of waiting between tries in all, and between two, unasked
+MAX_WAIT_SECONDS = 600.0
+NOT_THE_SAME = "what would be sent is not what the record says was sent"
+UNSENT = "Give the inputs of that run. Nothing was sent and nothing is billed"
+NOT_YET = "nothing is sent yet and nothing is billed"
+NOTED_SECONDS = 2.0
+IN_LINE = "waiting for a free place: the service limits how many are submitted at once; nothing is billed yet"
+
+
+class Life(Pursuit):
+    """One job's whole way."""
+
+    async def run(self) -> Clip:
+        """From the request to the saved clip.
+
+        Raises
+        ------
+        WanError
+            Why there is none.
+        """
+        if (source := self.picture().from_run) is not None:
+            return await self._go_along(source)
+        if (task := self.picture().task) is not None:
+            await asyncio.to_thread(check_folder, self.outputs)
+            self.journal.enter(self.picture())
+            return await self.pick_up(task)
+        try:
+            await asyncio.to_thread(check_folder, self.outputs)
+            media = await self._prepare(self.picture().request)
+            self._hold_to_record(media)
+            await self.journal.identify(media)
+        finally:
+            self.journal.turn.pass_on()
+        try:
+            return await self._pay_once(media)
+        except BaseException:
+            self.journal.turn.give_back()  # the same request is this one again, not one more
+            raise
+
+    async def _pay_once(self, media: dict[str, SentMedia]) -> Clip:
+        """From the prepared media to the saved clip: of an earlier run, or of a new payment."""
+        while (earlier := await self._earlier()) is not None:
+            seed = self.picture().seed if earlier.seed is None else earlier.seed
+            self.tell(seed=seed, sent=encode(self.picture().request, seed=seed, media=media)[1])
+            clip = await accompany(self, earlier)
+            if clip is not None:
+                return clip
+        client = await self.connect()
+        for name, item in media.items():
+            if item.how == "oss" and item.url is None:
+                media[name] = await self._upload(client, item, self.picture().request.model)
+        task = await self._submit(client, media)
+        # the bytes are on disk and on their way; nobody needs them here
+        self.tell(media=tuple(replace(item, data=None) for item in media.values()))
+        return await self.deliver(client, await self.follow(client, task))
+
+    async def _go_along(self, source: str) -> Clip:
+        """Go along again with the run that this one showed before its process ended."""
+        run = self.journal.ledger.run(source)
+        clip = await accompany(self, run) if run is not None else None
+        if clip is None:
+            raise WanError(f"{source}, whose clip this run showed, came to nothing.", hint="Nothing is billed.")
+        return clip
+
+    async def _prepare(self, request: I2VRequest) -> dict[str, SentMedia]:
+        """Every medium as it will be sent."""
+        media: dict[str, SentMedia] = {}
+        kept: dict[str, Path] = {}
+        for name, facts in request.media_facts.items():
+            above = self._plan.upload_above
+            if needs_fetching(request, facts):
+                client = await self.connect()
+                data = await client.fetch_picture(facts.source, most=MOST_PINNED)
+                item = await asyncio.to_thread(pinned, request, facts, data, max_raw_base64=above)
+            else:
+                item = await asyncio.to_thread(provide, request, facts, max_raw_base64=above)
+            media[name] = item
+            path = await asyncio.to_thread(keep_input, self.outputs, item)
+            if path and item.sha256:
+                kept[item.sha256] = path
+        notes = dict.fromkeys((*self.picture().notes, *(note for item in media.values() for note in item.notes)))
+        self.tell(media=tuple(media.values()), kept=kept, notes=tuple(notes))
+        return media
+
+    def _hold_to_record(self, media: Mapping[str, SentMedia]) -> None:
+        """Refuse a replay that would not send what was recorded."""
+        update, expected = self.picture(), self.journal.terms.body
+        sent = encode(update.request, seed=update.seed, media=media)[1]
+        if expected is not None and digest(sealed_body(sent) if update.private else sent) != expected:
+            raise InvalidRequestError([Problem("request", "", NOT_THE_SAME, fix=UNSENT)])
+
+    async def _earlier(self) -> Run | None:
+        """The run to use instead of paying; None once the intent to pay is written."""
+        journal = self.journal
+        twin = journal.twin() if journal.simulated is None else None
+        if twin is not None and twin.task_id:
+            client = await self.connect()  # an address of this machine: real or simulated, only its answer tells
+            task_id = twin.task_id
+
+            async def look() -> None:
+                try:
+                    await client.fetch(task_id)
+                except TransportError:
+                    await client.knock()  # whatever it answers
+                except ServiceError:
+                    pass
+
+            await self._patiently(client, look, may_mend_itself)
+            self.unnote(NOT_YET)
+            journal.simulated = client.simulator_speed is not None
+        earlier = await _aside(lambda: journal.claim(self.picture()))
+        if journal.trouble:
+            self.note(journal.trouble)
+        return earlier
+
+    async def _take_turn(self, client: WanClient) -> None:
+        """Wait for a place among the submits of all kernels of this machine."""
+        rate, waited = self.picture().request.spec.rate, 0.0
+        while wait := await _aside(lambda: self.journal.slot(rate, speed=client.simulator_speed or 1.0)):
+            waited += wait
+            if waited > NOTED_SECONDS:
+                self.note(IN_LINE)
+            await asyncio.sleep(wait)
+        self.unnote(IN_LINE)
+        self.tell(state=JobState.SUBMITTING)
+
+    async def _upload(self, client: WanClient, item: SentMedia, model: str) -> SentMedia:
+        url = await self._patiently(client, lambda: client.upload(item, model), may_mend_itself)
+        return replace(item, url=url)
+
+    async def _submit(self, client: WanClient, media: Mapping[str, SentMedia]) -> Task:
+        update = self.picture()
+        body, sent = encode(update.request, seed=update.seed, media=media)
+        self.tell(sent=sent)
+
+        async def send() -> Task:
+            await self._take_turn(client)
+            try:
+                task = await client.submit(body)
+            except AmbiguousSubmitError as error:
+                task = await self._lost(error.message, time.time())
+            simulated, now = client.simulator_speed is not None, time.time()
+            self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
+            self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
+            return task
+
+        task = await self._patiently(client, send, _made_no_task)
+        self.unnote(NOT_YET)
+        return task
+
+    async def _lost(self, why: str, lost_at: float) -> Task:
+        """The task of a submit that got no usable answer (``why``), given up at ``lost_at``."""
+        run = self.journal.row()
+        try:
+            return await find_lost(self, run, lost_at=lost_at)
+        except NotAcceptedError:
+            raise
+        except AmbiguousSubmitError as error:
+            raise AmbiguousSubmitError(f"{error.message} ({why.rstrip('.')}.)", hint=error.hint) from None
+        except WanError as error:  # the ledger, too, may be out of reach: that does not show that nothing was paid
+            raise AmbiguousSubmitError(
+                f"the submit got no answer, and {error.message}", hint=choices(run.run_id)
+            ) from None
+
+    async def _patiently(
+        self, client: WanClient, call: Callable[[], Awaitable[T]], again: Callable[[Refusal], bool]
+    ) -> T:
+        """What ``call`` gives, repeated while ``again`` says that this costs nothing, for half an hour."""
+        waited, tries = 0.0, 0
+        while True:
+            try:
+                return await call()
+            except (TransportError, ServiceError) as error:
+                if client.simulator_speed is not None and not self.picture().simulated:
+                    self.tell(simulated=True)  # its refusal says so as well as a task
+                if waited > PATIENCE_SECONDS or not again(error):
+                    raise
+                wait = min(2.0 * 2**tries, LONGEST_SECONDS) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
+                if isinstance(error, ServiceError):
+                    wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS))
+                waited, tries, pause = waited + wait, tries + 1, wait / (client.simulator_speed or 1.0)
+                self.note(f"{NOT_YET} ({error.message}); tried again in {pause:.0f} s", instead_of=NOT_YET)
+            if self.picture().state is not JobState.WAITING:
+                self.tell(state=JobState.WAITING)
+            await asyncio.sleep(max(pause, polling.FLOOR_SECONDS))
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """What ``work`` gives, which may have to wait for the ledger; never left half done."""
+    under_way = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        await asyncio.wait([under_way])
+        raise
+
+
+def _made_no_task(error: Refusal) -> bool:
+    """Whether a submit that met ``error`` made no task for certain: it never left, or the answer asks to wait."""
+    if isinstance(error, ServiceError):
+        return error.asks_to_wait
+    return not isinstance(error, (AmbiguousSubmitError, NotAcceptedError))

@@ -1,0 +1,299 @@
+"""The hall: builds the rooms once per process and joins them; holds no logic of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import secrets
+import time
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wan_notebook.config import SIMULATOR, home
+from wan_notebook.engine import pricing
+from wan_notebook.engine.clips import stem_for
+from wan_notebook.engine.job import Job, Verbs
+from wan_notebook.engine.pursuit import Plan
+from wan_notebook.engine.runner import Runner
+from wan_notebook.engine.spending import Terms
+from wan_notebook.errors import InvalidRequestError
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.hall.switchboard import Switchboard
+from wan_notebook.ledger import sharing
+from wan_notebook.ledger.identity import Turns
+from wan_notebook.ledger.journal import Journal
+from wan_notebook.ledger.rows import first_row
+from wan_notebook.ledger.store import Ledger
+from wan_notebook.record.provenance import MIME, build_record
+from wan_notebook.record.sidefiles import side_file
+from wan_notebook.request.declaration import region_problems
+from wan_notebook.request.provision import upload_above
+from wan_notebook.service.polling import Pacer
+from wan_notebook.tasks import JobState, JobUpdate, iso_utc
+from wan_notebook.windows import rendering
+from wan_notebook.words.addresses import is_loopback, without_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from pathlib import Path
+
+    from wan_notebook.config import Settings
+    from wan_notebook.facts.nouns import Region
+    from wan_notebook.request.declaration import I2VRequest
+    from wan_notebook.request.recalled import RecalledRequest
+    from wan_notebook.service.client import WanClient
+    from wan_notebook.tasks import Cost, Task
+
+__all__ = ["Session", "session"]
+
+log = logging.getLogger("wan_notebook")
+T = TypeVar("T")
+
+NO_LIMITS = Terms()
+
+
+class Session:
+    """One process's rooms: the connection pool, the runner, and the jobs of this process.
+
+    Parameters
+    ----------
+    front_end : str
+    regions : mapping of str to Region, optional
+        Instead of the catalogue's: the same names at other addresses.
+    """
+
+    def __init__(self, front_end: str = "script", regions: Mapping[str, Region] | None = None) -> None:
+        self.front_end = front_end
+        self.switchboard = Switchboard(f"wan-notebook/{_versions(front_end)['wan_notebook']}", regions)
+        self.jobs: list[Job] = []
+        self._ledger: Ledger | None = None
+        self._turns = Turns()
+        self._pacer = Pacer(catalog().service.queries_per_second)
+        self.runner = Runner(
+            record=self.record,
+            show_result=rendering.video_bundle,
+            beat=self._live,
+            at_close=self.switchboard.close,
+            always=(self._keep_beside,),
+        )
+
+    def _live(self) -> None:
+        self.ledger.beat()
+        self._pacer.share = sharing.processes(self.ledger)
+
+    @property
+    def ledger(self) -> Ledger:
+        """This user's ledger."""
+        if self._ledger is None or self._ledger.path.parent != home():
+            self._ledger = Ledger(home())
+        return self._ledger
+
+    def check(self, request: I2VRequest, settings: Settings) -> tuple[str, Cost]:
+        """The region's name and the estimated cost, if ``request`` can work there.
+
+        Raises
+        ------
+        InvalidRequestError
+            The region does not have the model, or not that way.
+        ConfigurationError
+            Unknown region, no key, no workspace where the region needs one.
+        """
+        if problems := region_problems(request, self.switchboard.region(settings)):
+            raise InvalidRequestError(problems)
+        region, _ = self.switchboard.place(settings)
+        return region, pricing.estimate(request, *self.switchboard.tariff(settings))
+
+    def ask(self, settings: Settings, question: Callable[[WanClient], Coroutine[Any, Any, T]]) -> T:
+        """Ask the service something that costs nothing, and wait for what ``question(client)`` returns.
+
+        Raises
+        ------
+        WanError
+        """
+        self.switchboard.place(settings)
+
+        async def asked() -> T:
+            return await question(await self.switchboard.connect(settings))
+
+        return self.runner.wait_for(asked())
+
+    def submit(self, request: I2VRequest, settings: Settings, *, scope: str, **how: Any) -> Job:
+        """Start a job for a new task; returns at once.
+
+        Parameters
+        ----------
+        scope : str
+            The execution of a cell, or the script, that identical requests are counted in.
+        **how
+            As for :meth:`follow`.
+
+        Raises
+        ------
+        WanError
+            It cannot work, or may not be paid; nothing was sent.
+        """
+        _, cost = self.check(request, settings)
+        seed = secrets.randbelow(catalog().service.seed_max + 1) if request.seed is None else request.seed
+        return self._start(request, settings, cost, seed=seed, scope=scope, **how)
+
+    def follow(
+        self, task: Task, request: RecalledRequest, settings: Settings, *, seed: int | None = None, **how: Any
+    ) -> Job:
+        """Start a job for a task that exists already: it is followed and its clip saved, nothing is submitted.
+
+        Parameters
+        ----------
+        task : Task
+            As last heard of; an empty ``task_status`` says that it was not looked at yet.
+        request : RecalledRequest
+            What is known of the request; the service is asked for the rest.
+        seed : int, optional
+            The one that was sent, where it is known.
+        name, variable : str, optional
+            Of the job; the notebook's variable that will hold it.
+        folder, outputs : Path
+            The notebook's folder, and where clips are kept.
+        terms : Terms
+            Under which a new task may be paid.
+        notebook : Path, optional
+            The notebook's file.
+        notes : sequence of str
+        watch : callable
+            Gives the observers of the new job.
+        show : callable
+            How the job shows itself when it is a cell's value.
+        **known
+            More fields of its JobUpdate: ``cell_id``, ``source_sha256``, ``private``, ``replay_of``.
+        """
+        cost = pricing.estimate(request, *self.switchboard.tariff(settings))
+        return self._start(request, settings, cost, seed=seed, task=task, **how)
+
+    def _start(
+        self,
+        request: I2VRequest,
+        settings: Settings,
+        cost: Cost,
+        *,
+        seed: int | None,
+        folder: Path,
+        outputs: Path,
+        task: Task | None = None,
+        terms: Terms = NO_LIMITS,
+        scope: str = "",
+        name: str | None = None,
+        variable: str | None = None,
+        notebook: Path | None = None,
+        notes: Sequence[str] = (),
+        watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
+        show: Callable[[JobUpdate], dict[str, Any]] = rendering.bundle,
+        **known: Any,
+    ) -> Job:
+        now = time.time()
+        region, base_url = self.switchboard.place(settings)
+        endpoint = without_workspace(base_url or "")
+        update = JobUpdate(
+            run_id=f"run-{secrets.token_hex(8)}",
+            rev=0,
+            name=name,
+            handle=variable or f"wan_notebook.jobs()[{len(self.jobs)}]",
+            state=JobState.WAITING if task is None else JobState.FOLLOWING,
+            task=task,
+            request=request,
+            seed=seed,
+            region=region,
+            endpoint=endpoint,
+            simulated=region == SIMULATOR,
+            created_at=iso_utc(now),
+            now=now,
+            notes=(*request.notes, *notes),
+            cost=cost,
+            folder=folder,
+            **known,
+        )
+        stem = stem_for(name, update.created_at)
+        journal = Journal(
+            self.ledger,
+            first_row(update, settings, outputs=outputs, stem=stem, notebook=notebook),
+            terms=terms,
+            record=self.record,
+            simulated=True if base_url is None else None if is_loopback(base_url) else False,
+        )
+        if task is None:
+            journal.precheck(cost)
+        counted = scope if task is None else None
+        return self.drive(update, settings, journal, outputs=outputs, stem=stem, scope=counted, watch=watch, show=show)
+
+    def drive(
+        self,
+        update: JobUpdate,
+        settings: Settings,
+        journal: Journal,
+        *,
+        outputs: Path,
+        stem: str,
+        scope: str | None,
+        watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]],
+        show: Callable[[JobUpdate], dict[str, Any]],
+    ) -> Job:
+        """Start what drives a job; what :meth:`submit`, :meth:`follow` and resuming a run have in common."""
+        job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
+        self.jobs.append(job)
+        tariff = (update.cost.region, update.cost.about) if update.cost else (update.region, False)
+        plan = Plan(
+            connect=partial(self.switchboard.connect, settings),
+            outputs=outputs,
+            stem=stem,
+            upload_above=upload_above(update.request, uploads=catalog().region(update.region).uploads),
+            price=lambda request, usage: pricing.actual(usage, request, *tariff),
+            journal=journal,
+            pace=lambda speed: self._pacer.wait(time.monotonic(), speed),
+        )
+        observers = (journal.observe, *watch(job))
+        if scope is not None:
+            journal.turn = self._turns.take(scope)
+        self.runner.start(job, plan, *observers)
+        return job
+
+    def record(self, update: JobUpdate) -> dict[str, Any]:
+        """The provenance record of an update."""
+        return build_record(update, versions=_versions(self.front_end))
+
+    def bundle(self, update: JobUpdate, **how: Any) -> dict[str, Any]:
+        """What a cell's output holds: the card or the video, ``how`` as for rendering, and the record."""
+        return {**rendering.bundle(update, **how), MIME: self.record(update)}
+
+    def _keep_beside(self, update: JobUpdate) -> None:
+        """The record beside a clip that was just saved; a full disk costs the side file, never the clip."""
+        if update.state is JobState.DOWNLOADED and update.clip is not None:
+            clip = update.clip.path
+            if update.from_run and clip.with_name(f"{clip.name}.json").exists():
+                return  # its own run's, which says more
+            try:
+                side_file(self.record(replace(update, folder=clip.parent)), clip)
+            except OSError as error:
+                log.warning("%s has no side file (%s)", clip.name, error.strerror)
+
+
+@cache
+def _versions(front_end: str) -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {
+        "wan_notebook": version("wan-notebook"),
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "front_end": front_end,
+    }
+
+
+_sessions: dict[int, Session] = {}
+
+
+def session() -> Session:
+    """This process's session, made on first use (a forked child makes its own)."""
+    pid = os.getpid()
+    if pid not in _sessions:
+        _sessions[pid] = Session()
+    return _sessions[pid]

@@ -1,0 +1,1 @@
+"""Every run this machine paid for: the only place that knows SQLite."""

@@ -1,0 +1,274 @@
+"""One run's page in the ledger: the claim before the POST, the task id right after it, and every state that follows.
+
+The claim, and the slot right before the POST, raise what forbids to pay. Nothing else here ever raises: a paid task is
+followed whether or not its row can be written, and the card says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wan_notebook.ledger import sharing
+from wan_notebook.ledger.identity import reuse_key
+from wan_notebook.ledger.runs import OVER, Run
+from wan_notebook.record.provenance import canonical_json
+from wan_notebook.tasks import JobState, Task
+from wan_notebook.words.privacy import hushed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wan_notebook.engine.spending import Terms
+    from wan_notebook.facts.nouns import RateLimit
+    from wan_notebook.ledger.identity import Turn
+    from wan_notebook.ledger.store import Ledger
+    from wan_notebook.media.medium import SentMedia
+    from wan_notebook.tasks import Cost, JobUpdate
+
+__all__ = ["LOST_WITHOUT", "Journal"]
+
+LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
+
+MINE = ("amount", "currency", "estimated", "sent_sha256", "seed")  # of a row, where another run's is written with it
+
+T = TypeVar("T")
+
+log = logging.getLogger("wan_notebook")
+
+
+class Journal:
+    """What one job writes into the ledger.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run : Run
+        What is known of the run before it begins.
+    terms : Terms
+    record : callable
+        The record of an update.
+    simulated : bool or None
+        Where the request goes; None for an address of this machine, before it has answered.
+
+    Attributes
+    ----------
+    terms : Terms
+    turn : Turn
+        The run's place among the requests of its execution; given when it is started.
+    """
+
+    turn: Turn
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run: Run,
+        *,
+        terms: Terms,
+        record: Callable[[JobUpdate], dict[str, Any]],
+        simulated: bool | None,
+    ) -> None:
+        self.ledger, self.simulated = ledger, simulated
+        self._run, self.terms, self._record = run, terms, record
+        self._written = False
+        self._rev = -1
+        self._said: dict[str, Any] = {}
+        self._adopted: str | None = None
+        self._passed: set[str] = set()
+
+    @property
+    def trouble(self) -> str:
+        """What the person should know about the ledger; empty while all is well."""
+        return f"{self.ledger.trouble}: {LOST_WITHOUT}" if self.ledger.trouble else ""
+
+    @property
+    def _useless(self) -> tuple[str, ...]:
+        """The states of a run of the same request that is not taken instead of a new payment."""
+        return tuple(state for state in OVER if self.terms.anew or state != JobState.DOWNLOADED)
+
+    def _is_usable(self, run: Run) -> bool:
+        return not self.terms.force and run.state not in self._useless and run.run_id not in self._passed
+
+    def precheck(self, cost: Cost) -> None:
+        """Refuse at once what may not be paid, unless it may turn out to be paid for already.
+
+        Raises
+        ------
+        BudgetError
+        """
+        where = f"asked_key = ? AND from_run IS NULL AND state NOT IN ({', '.join('?' * len(self._useless))})"
+        if self.terms.force or not self.ledger.runs(where, (self._run.asked_key, *self._useless), limit=1):
+            self._check(cost)
+
+    async def identify(self, media: Mapping[str, SentMedia]) -> None:
+        """Find out which request this is, now that the media are ready."""
+        asked = self._run.asked_key or ""
+        ordinal = await self.turn.ordinal(reuse_key(asked, media, 0))
+        self._run = replace(self._run, reuse_key=reuse_key(asked, media, ordinal), ordinal=ordinal)
+
+    def twin(self) -> Run | None:
+        """A run of the same request that could be used instead, if it were of the same kind, real or simulated."""
+        found = self.ledger.runs("reuse_key = ? AND from_run IS NULL", (self._run.reuse_key,))
+        return next(filter(self._is_usable, found), None)
+
+    def claim(self, update: JobUpdate) -> Run | None:
+        """Write the intent to pay, or name the run to use instead.
+
+        Raises
+        ------
+        BudgetError
+            It may not be paid; nothing is written.
+        """
+        asked = self._record(replace(update, sent=None))["request"]["asked"]
+        columns = self._columns(update) | {"state": JobState.WAITING.value, "simulated": self.simulated}
+        run = replace(self._run, **columns, request=canonical_json(asked))
+
+        def judge(same: Sequence[Run]) -> Run | None:
+            found = self._choose(same, self.simulated)
+            if found is None and update.cost is not None:
+                self._check(update.cost)
+            return found
+
+        found = self.ledger.claim(run, judge)
+        self._written = found is None
+        return found
+
+    def pass_over(self, run: Run) -> None:
+        """Do not take ``run`` for this one's twin again: nothing can come of it."""
+        self._passed.add(run.run_id)
+
+    def share(self, update: JobUpdate, run: Run) -> None:
+        """Note that this run shows what another one paid for."""
+        columns = self._columns(update) | {"simulated": run.simulated}
+        self._safely(lambda: self.ledger.add(replace(self._run, **columns, from_run=run.run_id)))
+        self._written = True
+
+    def enter(self, update: JobUpdate) -> None:
+        """Write a run that follows a task which exists already: nothing is paid for it here."""
+        if self._written:  # resumed: it is there
+            return
+        asked = self._record(update)["request"]["asked"]
+        columns = self._columns(update) | {"simulated": self.simulated, "request": canonical_json(asked)}
+        self._safely(lambda: self.ledger.add(replace(self._run, **columns)))
+        self._written = True
+
+    def reopen(self) -> None:
+        """Go on with a row that an earlier process wrote."""
+        self._written = True
+
+    def row(self) -> Run:
+        """This run's row as it stands."""
+        return self._safely(lambda: self.ledger.run(self._run.run_id)) or self._run
+
+    def adopt(self, run: Run) -> bool:
+        """Drive a run whose process is gone; what becomes of it is written into both rows."""
+        now = self._safely(lambda: self.ledger.run(run.run_id))
+        mine = now is not None and now.owner == self.ledger.owner
+        adopted = mine or bool(self._safely(lambda: self.ledger.take_over(run.run_id)))
+        self._adopted = run.run_id if adopted else self._adopted
+        return adopted
+
+    def slot(self, rate: RateLimit | None, *, speed: float) -> float:
+        """Take the right to send the POST now, which nobody else may then; 0, or the seconds to wait for it.
+
+        Raises
+        ------
+        WanError
+            It may not be sent.
+        """
+        per_second = rate.submits_per_second if rate else None
+        most = rate.concurrent + (rate.queued or 0) if rate else None
+        return sharing.slot(self.ledger, self._run.run_id, per_second=per_second, most=most, speed=speed)
+
+    def run_times(self, update: JobUpdate) -> list[float]:
+        """How long this user's runs of the same kind took."""
+        values = update.request.effective()
+        kind = (update.request.model, values["resolution"], values["duration"], update.simulated)
+        return self._safely(lambda: sharing.run_times(self.ledger, *kind)) or []
+
+    def accepted(self, task: Task, *, at: float, simulated: bool) -> None:
+        """The service has answered with a task: the first thing that happens then."""
+        ids = {"task_id": task.task_id, "request_id": task.request_id}
+        self._safely(
+            lambda: self.ledger.update(self._run.run_id, state="following", submitted_at=at, simulated=simulated, **ids)
+        )
+
+    def settle(self, cost: Cost) -> None:
+        """What an adopted run really cost."""
+        if self._adopted:
+            run_id = self._adopted
+            self._safely(lambda: self.ledger.update(run_id, **_money(cost)))
+
+    def observe(self, update: JobUpdate) -> None:
+        """Write a change down; told of each by the runner."""
+        if not self._written or update.rev == self._rev:
+            return
+        columns = self._columns(update)
+        said = {name: value for name, value in columns.items() if name not in ("rev", "record")}
+        if said == self._said:  # only a remark
+            self._rev = update.rev
+            return
+        if self._safely(lambda: self.ledger.update(self._run.run_id, **columns)) is None:
+            return  # once more when the clock is told
+        self._rev, self._said = update.rev, said
+        if run_id := self._adopted:
+            theirs = {name: value for name, value in said.items() if name not in MINE}
+            self._safely(lambda: self.ledger.update(run_id, **theirs))
+
+    def _choose(self, same: Sequence[Run], simulated: bool | None) -> Run | None:
+        for run in same:  # one of which it is not known whether it is real may be paid for, and counts
+            alike = run.simulated is simulated or None in (run.simulated, simulated)
+            if self._is_usable(run) and alike:
+                return run
+        return None
+
+    def _check(self, cost: Cost) -> None:
+        if not self.terms.limited:
+            return
+        kind = self.simulated
+        if kind is None:  # an address of this machine: what it was the last time
+            known = self.ledger.runs("endpoint = ? AND simulated IS NOT NULL", (self._run.endpoint,), limit=1)
+            kind = bool(known and known[0].simulated)
+        same, pair = "COALESCE(simulated, ?) = ?", (kind, kind)
+        self.terms.check(
+            cost,
+            in_session=lambda: sharing.spent(self.ledger, f"payer = ? AND {same}", (self.ledger.owner, *pair)),
+            in_project=lambda: sharing.spent(self.ledger, f"folder = ? AND {same}", (self._run.folder, *pair)),
+        )
+
+    def _columns(self, update: JobUpdate) -> dict[str, Any]:
+        update, record = hushed(update), self._record(update)
+        task, clip = update.task, update.clip
+        columns: dict[str, Any] = {
+            "state": update.state.value,
+            "rev": update.rev,
+            "model": update.request.model or "",
+            "endpoint": update.endpoint,
+            "seed": update.seed,
+            "sent_sha256": record["request"]["sent_sha256"],
+            "queue_seconds": update.queue_seconds,
+            "run_seconds": update.run_seconds,
+            "finished_at": update.now if update.finished_at else None,
+            "record": canonical_json(record),
+        }
+        if task is not None:
+            said = {name: value for name, value in asdict(task).items() if name != "video_url"}  # it is signed
+            columns |= {"task_id": task.task_id, "request_id": task.request_id, "task": canonical_json(said)}
+            columns["simulated"] = update.simulated
+        if clip is not None:
+            columns |= {"clip_path": str(clip.path), "clip_sha256": clip.sha256, "clip_bytes": clip.bytes}
+        return columns | (_money(update.cost) if update.cost else {})
+
+    def _safely(self, write: Callable[[], T]) -> T | None:
+        try:
+            return write()
+        except Exception:
+            log.exception("run %s could not be written into the ledger", self._run.run_id)
+            return None
+
+
+def _money(cost: Cost) -> dict[str, Any]:
+    amount = None if cost.amount is None else f"{cost.amount.normalize():f}"
+    return {"amount": amount, "currency": cost.currency, "estimated": cost.estimated}

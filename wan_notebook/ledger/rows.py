@@ -1,0 +1,56 @@
+"""From a job's picture to its first row in the ledger, and from a row back to its task; pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from wan_notebook.ledger.identity import asked_key
+from wan_notebook.ledger.runs import Run
+from wan_notebook.tasks import Task, Usage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wan_notebook.config import Settings
+    from wan_notebook.tasks import JobUpdate
+
+__all__ = ["first_row", "known_task"]
+
+
+def first_row(update: JobUpdate, settings: Settings, *, outputs: Path, stem: str, notebook: Path | None) -> Run:
+    """What the ledger keeps of a run from the first."""
+    values = update.request.effective()
+    return Run(
+        run_id=update.run_id,
+        state=update.state.value,
+        created_at=update.now,
+        asked_key=None
+        if update.task  # of a task made elsewhere too little is known to be the same as anything
+        else asked_key(update.request, region=update.region, endpoint=update.endpoint),
+        region=update.region,
+        endpoint=update.endpoint,
+        base_url=settings.base_url,
+        workspace=settings.workspace,
+        model=update.request.model or "",
+        resolution=values["resolution"],
+        duration=values["duration"],
+        notebook=str(notebook) if notebook else None,
+        folder=str(update.folder),
+        outputs=str(outputs),
+        stem=stem,
+        cell_id=update.cell_id,
+        name=update.name,
+    )
+
+
+def known_task(run: Run) -> Task | None:
+    """The task of a row, as last heard of."""
+    if run.task is None:
+        return Task(run.task_id, "PENDING", request_id=run.request_id) if run.task_id else None
+    said = json.loads(run.task)
+    usage = said.pop("usage", None)
+    names = Task.__dataclass_fields__
+    kept = {name: value for name, value in said.items() if name in names}
+    known = {name: value for name, value in (usage or {}).items() if name in Usage.__dataclass_fields__}
+    return Task(**kept, usage=Usage(**known) if usage else None)

@@ -1,0 +1,92 @@
+"""What all processes of a user share: places at the service, the times its runs took, and the money they cost."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.errors import WanError
+from wan_notebook.ledger.owners import LEASE_SECONDS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from wan_notebook.ledger.store import Ledger
+
+__all__ = ["processes", "run_times", "slot", "spent"]
+
+SHORTEST_SECONDS = 0.02
+PLACE_SECONDS = 5.0  # until it is worth asking again for a free place
+OVERTAKEN = "this process stood still, and the request was taken over or forgotten meanwhile: not sent from here."
+PAID_IS_FOUND = "Nothing is billed for it. Run the cell again: what is paid for is found."
+
+
+def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | None, speed: float) -> float:
+    """Take the right to send a run's POST now; 0 if it is taken (and written down), else the seconds to wait.
+
+    Parameters
+    ----------
+    run_id : str
+    per_second : int or None
+        POSTs a second for its model at its address, by all processes together; None where that is not known.
+    most : int or None
+        Tasks that may be open there at once.
+    speed : float
+        Of the service's clock.
+
+    Raises
+    ------
+    WanError
+        The run does not wait here any more: it may not be sent.
+    """
+
+    def work(db: sqlite3.Connection) -> float:
+        now = time.time()
+        sql = "SELECT model, region, endpoint FROM runs WHERE run_id = ? AND owner = ? AND state = 'waiting'"
+        row = db.execute(sql, (run_id, ledger.owner)).fetchone()
+        if row is None:
+            raise WanError(OVERTAKEN, hint=PAID_IS_FOUND)
+        same, place = "model = ? AND region = ? AND endpoint = ? AND run_id != ?", (*row, run_id)
+        window = 1.0 / speed
+        sql = f"SELECT sent_at FROM runs WHERE {same} AND sent_at > ? ORDER BY sent_at DESC LIMIT ?"  # noqa: S608  our own
+        sent = [at for (at,) in db.execute(sql, (*place, now - window, per_second or 0))]
+        if per_second is not None and len(sent) >= per_second:
+            return max(float(sent[-1]) + window - now, SHORTEST_SECONDS)
+        if most is not None:
+            sql = f"SELECT COUNT(*) FROM runs WHERE {same} AND state IN ('submitting', 'following')"  # noqa: S608  our own
+            if db.execute(sql, place).fetchone()[0] >= most:
+                return max(PLACE_SECONDS / speed, SHORTEST_SECONDS)
+        db.execute("UPDATE runs SET state = 'submitting', sent_at = ? WHERE run_id = ?", (now, run_id))
+        return 0.0
+
+    return ledger.write(work)
+
+
+def run_times(ledger: Ledger, *kind: Any) -> list[float]:
+    """Run times of the latest 100 runs of one (model, resolution, duration, simulated), in seconds."""
+    sql = (
+        "SELECT run_seconds FROM runs WHERE model = ? AND resolution IS ? AND duration IS ? AND simulated = ? "
+        "AND run_seconds IS NOT NULL AND from_run IS NULL ORDER BY created_at DESC LIMIT 100"
+    )
+    return [seconds for (seconds,) in ledger.read(lambda db: db.execute(sql, kind).fetchall())]
+
+
+def processes(ledger: Ledger) -> int:
+    """How many processes live that drive runs, this one included."""
+    sql = "SELECT COUNT(*) FROM owners WHERE beat > ? AND owner != ?"
+    since = time.time() - LEASE_SECONDS
+    return 1 + int(ledger.read(lambda db: db.execute(sql, (since, ledger.owner)).fetchone()[0]))
+
+
+def spent(ledger: Ledger, where: str, values: Sequence[Any]) -> dict[str, Decimal]:
+    """What the runs in question cost, or will if they succeed, by currency; without attached ones and what is free."""
+    sql = (
+        "SELECT currency, amount FROM runs WHERE from_run IS NULL AND asked_key IS NOT NULL AND amount IS NOT NULL "  # noqa: S608  our own SQL
+        f"AND state NOT IN ('refused', 'failed', 'canceled') AND {where}"
+    )
+    sums: dict[str, Decimal] = {}
+    for currency, amount in ledger.read(lambda db: db.execute(sql, values).fetchall()):
+        sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
+    return sums

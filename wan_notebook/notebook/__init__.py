@@ -1,0 +1,1 @@
+"""The only place that speaks to a kernel and its front end."""

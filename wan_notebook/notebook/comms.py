@@ -1,0 +1,199 @@
+"""The line to the plugin in JupyterLab and Notebook 7: whether it is there, and runs that display ids do not reach.
+
+The plugin opens a comm when it sees a run that is not over and asks for its run ids; the kernel answers with what they
+are now and sends every change. Nothing is sent to a front end that did not ask, it would complain of an unknown target;
+but for one call in JupyterLab and Notebook 7 where jobs of an earlier kernel are followed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.notebook.surroundings import LAB, front_end, in_cell, kernel, shell
+from wan_notebook.record.provenance import MIME
+from wan_notebook.tasks import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from comm.base_comm import BaseComm
+
+__all__ = ["PLUGIN_REMARK", "announce", "card_shown", "listen", "plugin_missing", "plugin_present", "push", "revision"]
+
+TARGET = "wan_notebook"
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+MAX_RUNS = 1000  # in one message, and followed over one comm
+MAX_COMMS = 16  # pages that went away without a word are forgotten, oldest first
+TICK_SECONDS = 2.0  # between two pictures of one state: they only matter to cells that were moved or reloaded
+PATIENCE_SECONDS = 2.0
+PLUGIN_REMARK = (
+    "Recorded in the output only: the JupyterLab plugin did not answer. Install wan-notebook in the environment that "
+    "Jupyter itself runs in, too (python -m pip install wan-notebook), and reload the page."
+)
+
+log = logging.getLogger("wan_notebook")
+
+
+class _Line:
+    """The kernel's end of all comms: one for each open page."""
+
+    def __init__(self) -> None:
+        self.lookup: Callable[[str], dict[str, Any] | None] = lambda _: None
+        self.present = False
+        self._lock = threading.Lock()
+        self._comms: dict[str, tuple[BaseComm, set[str]]] = {}
+        self._pushed: dict[str, tuple[dict[str, Any], float]] = {}
+        self._card_at: float | None = None
+        self._idle_since: float | None = None
+        self._judged = False
+
+    def register(self) -> None:
+        import comm
+
+        running = shell()
+        if running is None:
+            return
+        comm.get_comm_manager().register_target(TARGET, self.opened)
+        running.events.register("pre_run_cell", self.cell_begins)
+        running.events.register("post_run_cell", self.cell_ends)
+        self._idle_since = None if in_cell() else time.monotonic()
+
+    # What the plugin says, on whatever thread the kernel hears it:
+
+    def opened(self, comm: BaseComm, _message: dict[str, Any]) -> None:
+        self.present = True
+        with self._lock:
+            self._comms[comm.comm_id] = (comm, set())
+            while len(self._comms) > MAX_COMMS:
+                self._comms.pop(next(iter(self._comms)))
+        comm.on_msg(lambda message: self.heard(comm, message))
+        comm.on_close(lambda _: self.closed(comm))
+
+    def closed(self, comm: BaseComm) -> None:
+        with self._lock:
+            self._comms.pop(comm.comm_id, None)
+
+    def heard(self, comm: BaseComm, message: dict[str, Any]) -> None:
+        """The ids come from a document, which may be anybody's: they are looked up and nothing else."""
+        said = message.get("content", {}).get("data")
+        asked = said.get("runs") if isinstance(said, dict) and said.get("type") == "attach" else None
+        if not isinstance(asked, list) or len(asked) > MAX_RUNS:
+            return
+        runs = list(dict.fromkeys(run for run in asked if isinstance(run, str) and RUN_ID.fullmatch(run)))
+        comm.send({"type": "hello"})
+        for run_id in runs:
+            bundle = self.lookup(run_id)
+            if bundle is None:
+                continue
+            with self._lock:
+                followed = self._comms.get(comm.comm_id, (comm, set()))[1]
+                if len(followed) < MAX_RUNS:
+                    followed.add(run_id)
+            _send(comm, run_id, bundle)
+
+    # What the kernel says, on the runner's thread:
+
+    def push(self, run_id: str, bundle: dict[str, Any]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            comms = [comm for comm, followed in self._comms.values() if run_id in followed]
+            shown, at = self._pushed.get(run_id, ({}, 0.0))
+            tick = bool(shown) and revision(bundle) == revision(shown)
+            if not comms or bundle == shown or (tick and now - at < TICK_SECONDS):
+                return
+            self._pushed[run_id] = (bundle, now)
+        for comm in comms:
+            _send(comm, run_id, bundle)
+
+    # Is it there at all? It can only be heard while no cell runs, so only that time counts.
+
+    def card_shown(self) -> None:
+        self._card_at = self._card_at or time.monotonic()
+
+    def cell_begins(self, _info: object) -> None:
+        self._idle_since = None
+
+    def cell_ends(self, _result: object) -> None:
+        self._idle_since = time.monotonic()
+
+    def missing(self) -> bool:
+        card, idle = self._card_at, self._idle_since
+        if not self._judged and card is not None and idle is not None:
+            self._judged = time.monotonic() - max(card, idle) >= PATIENCE_SECONDS
+        return self._judged and not self.present
+
+
+_lines: list[_Line] = []  # at most one, made on first use
+
+
+def _line() -> _Line:
+    if not _lines:
+        _lines.append(_Line())
+        _lines[0].register()
+    return _lines[0]
+
+
+def card_shown(bundle: dict[str, Any]) -> None:
+    """Note that the running cell shows a run; the plugin of a front end that can have it should speak soon."""
+    record = bundle.get(MIME)
+    if front_end() == LAB and isinstance(record, dict) and not JobState(record["state"]).ended:
+        _line().card_shown()
+
+
+def listen(lookup: Callable[[str], dict[str, Any] | None]) -> None:
+    """Let the plugin ask for runs; without a kernel nothing happens.
+
+    Parameters
+    ----------
+    lookup : callable
+        Gives the bundle of a run as it is now, by its run id, or None. The latest one given is used.
+    """
+    if kernel() is not None:
+        _line().lookup = lookup
+
+
+def announce() -> None:
+    """Call the plugin, which asked in vain before the extension was loaded; every open page then asks again."""
+    if front_end() == LAB:
+        import comm
+
+        comm.create_comm(target_name=TARGET).close()
+
+
+def push(run_id: str, bundle: dict[str, Any]) -> None:
+    """Send a run's new bundle to every page that asked for it: each new state, and now and then the clock."""
+    for line in _lines:
+        line.push(run_id, bundle)
+
+
+def plugin_present() -> bool | None:
+    """Whether the plugin has spoken: True, False when it should have by now, None when that is not known yet."""
+    if any(line.present for line in _lines):
+        return True
+    return False if plugin_missing() else None
+
+
+def plugin_missing() -> bool:
+    """Whether a card has been shown in JupyterLab or Notebook 7 and the plugin stayed silent.
+
+    It is judged once the kernel was idle for 2 s at a stretch: while cells run, nobody could have heard the plugin.
+    When it speaks after all, the answer is False again.
+    """
+    return any(line.missing() for line in _lines)
+
+
+def _send(comm: BaseComm, run_id: str, bundle: dict[str, Any]) -> None:
+    try:
+        comm.send({"type": "update", "run_id": run_id, "data": bundle, "metadata": {}})
+    except Exception:
+        log.exception("run %s could not be sent to the plugin", run_id)
+
+
+def revision(bundle: dict[str, Any]) -> int | None:
+    """The ``rev`` of the record in a bundle: it rises with every new state, not with the clock."""
+    record = bundle.get(MIME)
+    return record.get("rev") if isinstance(record, dict) else None

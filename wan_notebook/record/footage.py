@@ -1,0 +1,93 @@
+"""What is inside a saved MP4: its facts and a poster."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wan_notebook.media.stills import no_video, opened, picture_of
+from wan_notebook.tasks import Clip
+
+if TYPE_CHECKING:
+    import os
+
+    from PIL.Image import Image
+
+__all__ = ["probe_clip"]
+
+POSTER_SIDE = 640
+POSTER_BYTES = 60_000
+
+
+def probe_clip(path: str | os.PathLike[str]) -> Clip:
+    """Read the facts of a saved clip from the file itself.
+
+    Parameters
+    ----------
+    path : path of an MP4
+
+    Returns
+    -------
+    Clip
+        With the sha256 of the whole file and a small JPEG of the first frame.
+
+    Raises
+    ------
+    WanError
+        The file is no MP4 video, is incomplete or cannot be read.
+    """
+    path = Path(path)
+    with opened(path) as (container, stream):
+        _check_whole(path)
+        first = picture_of(next(container.decode(stream)))
+        audio = container.streams.audio[0].codec_context.name if container.streams.audio else None
+        # The picture's own length: a sound track may be longer or shorter by a fraction of a frame.
+        ticks = stream.duration * stream.time_base if stream.duration and stream.time_base else None
+        seconds = float(ticks) if ticks is not None else (container.duration or 0) / 1_000_000
+        return Clip(
+            path=path,
+            sha256=_sha256(path),
+            bytes=path.stat().st_size,
+            width=first.width,
+            height=first.height,
+            duration=round(seconds, 3),
+            fps=round(float(stream.average_rate or 0), 3),
+            video_codec=stream.codec_context.name,
+            audio_codec=audio,
+            poster=_poster(first),
+        )
+
+
+def _check_whole(path: Path) -> None:
+    """A download that broke off may still open and play; but the boxes an MP4 is made of then end beyond the file."""
+    size, position = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while position < size:
+            file.seek(position)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:  # the length stands in the next 8 bytes
+                length = int.from_bytes(head[8:16], "big")
+            elif length == 0:  # the last box, up to the end
+                return
+            position += max(length, 8)
+    if position != size:
+        raise no_video(path, "it is incomplete")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _poster(image: Image) -> bytes:
+    image = image.copy()
+    image.thumbnail((POSTER_SIDE, POSTER_SIDE))
+    for quality in (80, 60, 40, 20):
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=quality)
+        if file.tell() <= POSTER_BYTES:
+            break
+    return file.getvalue()

@@ -1,0 +1,155 @@
+"""The record as a model: every key, its type and its meaning; the published JSON Schema is generated from it.
+
+:mod:`~wan_notebook.record.provenance` writes records, this room says what one is. ``schema/record-1.json`` is
+:func:`json_schema`, written down; a test compares them.
+
+>>> faults({"schema": 1})[0]
+'run_id: Field required'
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+__all__ = ["Record", "faults", "json_schema"]
+
+SCHEMA_ID = "urn:wan-notebook:record:1"
+MOST_FAULTS = 10
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Money = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Part(BaseModel):
+    """What every part of a record has in common: no key may be missing, none may be added."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Asked(Part):
+    """The request as it was asked, and as it was sent."""
+
+    asked: dict[str, Any] = Field(description="every field as given; null was left out; media by kind and name")
+    given: list[str] = Field(description="names of the fields that were given, in alphabetical order")
+    sent: dict[str, Any] | None = Field(description="the body, each medium replaced by sha256, bytes, mime and how")
+    sent_sha256: Digest | None = Field(description="SHA-256 of the canonical JSON of the whole of `sent`")
+
+
+class Input(Part):
+    """One medium as it was sent."""
+
+    role: str = Field(description="image, last_frame or audio")
+    how: str = Field(description="base64, oss (temporary upload) or url")
+    name: str | None = Field(description="name of the file, or a stand-in")
+    url: str | None = Field(description="address without its query")
+    mime: str
+    sha256: Digest | None = Field(description="of the bytes sent; null for an address nobody looked at")
+    bytes: Count | None
+    width: Count | None = Field(description="pixels")
+    height: Count | None = Field(description="pixels")
+    path: str | None = Field(description="where the exact bytes are kept, relative to the notebook")
+    changes: list[Any] = Field(description="what was done to it before it was sent")
+    origin: dict[str, Any] | None = Field(description="the run and the frame it was taken from")
+
+
+class Usage(Part):
+    """What the service reported as used."""
+
+    duration: Seconds | None = Field(default=None, description="billed seconds")
+    output_video_duration: Seconds | None = None
+    input_video_duration: Seconds | None = None
+    video_count: Count | None = None
+    SR: Count | None = Field(default=None, description="480, 720 or 1080")
+    audio: bool | None = None
+
+
+class Cost(Part):
+    """Money by the dated price table."""
+
+    amount: Money | None = Field(description="null is unknown, never free")
+    currency: str
+    rate: Money | None = Field(description="per second of output video")
+    seconds: Seconds | None
+    estimated: bool = Field(description="before the service reported its usage")
+    about: bool = Field(description="the price was inferred")
+    region: str
+    table_date: str
+
+
+class Clip(Part):
+    """The saved file, as probed."""
+
+    path: str = Field(description="relative to the notebook")
+    sha256: Digest
+    bytes: Count
+    width: Count = Field(description="pixels")
+    height: Count = Field(description="pixels")
+    duration: Seconds
+    fps: float = Field(ge=0, description="frames per second")
+    video_codec: str
+    audio_codec: str | None
+    audio: bool
+
+
+class Record(Part):
+    """One run of Wan image-to-video: what was asked, what was sent, what came back."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    run_id: RunId = Field(description="id of this run, made here")
+    rev: Count = Field(description="rises with every change of state")
+    cell_id: str | None
+    source_sha256: Digest | None = Field(description="SHA-256 of the source of the cell that started it")
+    name: str | None
+    state: str = Field(description="our word for the job")
+    simulated: bool
+    private: bool = Field(description="texts stand as {sha256}, and what the service says of them is left out")
+    region: str
+    endpoint: str | None
+    model: str | None = Field(description="null where it is not known, of a task made elsewhere")
+    request: Asked
+    inputs: list[Input]
+    created_at: str = Field(description="ISO-8601, UTC")
+    submitted_at: str | None
+    finished_at: str | None
+    task_id: str | None
+    request_id: str | None
+    task_status: str | None = Field(description="the service's word")
+    submit_time: str | None = Field(description="the service's, its zone is not documented")
+    scheduled_time: str | None
+    end_time: str | None
+    orig_prompt: str | None = Field(description="only where it differs from what was sent")
+    actual_prompt: str | None = Field(description="as the service rewrote it")
+    code: str | None
+    message: str | None
+    usage: Usage | None
+    cost: Cost | None
+    from_run: str | None = Field(description="the earlier run whose clip this is; nothing was spent then")
+    replay_of: RunId | None = Field(description="the run whose request this one repeats")
+    clip: Clip | None
+    error: str | None
+    hint: str | None
+    notes: list[str]
+    versions: dict[str, str]
+    shortened: list[str] = Field(description="texts that gave way to the limit of 8 KB")
+    record_sha256: Digest = Field(description="SHA-256 of the canonical JSON of the record without this key")
+
+
+def faults(record: object) -> list[str]:
+    """Where something is not a record of schema 1: at most ten sentences, none for a valid one."""
+    try:
+        Record.model_validate(record)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:MOST_FAULTS]]
+    return []
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a record."""
+    schema = Record.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}

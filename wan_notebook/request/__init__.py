@@ -1,0 +1,1 @@
+"""The one declaration of every parameter, and what cannot work before it is sent."""

@@ -1,0 +1,1 @@
+"""The service over HTTP: requests and answers, the task list, the schedule of polling, whose an address is."""

@@ -1,0 +1,299 @@
+"""The window people look at: a frozen JobUpdate or VideoResult becomes a MIME bundle.
+
+Nothing runs in the page: no script, no style sheet, no animation. While a job works, its card is simply told anew.
+There is no ``role="status"`` either: the clock would be read aloud twice a second.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.facts.catalog import catalog
+from wan_notebook.tasks import JobState, TaskStatus
+from wan_notebook.windows.asked import Asked, frames_as_sent
+from wan_notebook.windows.player import NOT_REAL, Film, figure, text_line
+from wan_notebook.words import markup
+from wan_notebook.words.addresses import expires, public_url
+from wan_notebook.words.answers import address
+from wan_notebook.words.markup import MUTED, code, fact, row, tag
+from wan_notebook.words.phrases import clean, clock, moment, price, shortened
+from wan_notebook.words.privacy import hushed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from wan_notebook.tasks import JobUpdate, VideoResult
+    from wan_notebook.words.markup import Html
+
+__all__ = ["bundle", "video_bundle"]
+
+TEASER, MESSAGE = 120, 1500  # characters of a prompt, of a message
+PARTLY_KNOWN = (
+    "This task was made elsewhere: the service tells little of its request and nothing of its picture, so what is "
+    "known here does not repeat it."
+)
+REPEATABLE = (
+    "These values repeat the request exactly. The service does not promise the identical video: "
+    "a reproducible request, not a bit-identical clip."
+)
+
+THEN, NOW = "Then", "Now: the same request, which does not promise the identical video"
+KEPT_OUT = "The prompt is private: kept out of this card, the record, the ledger and the log, which hold its digest."
+
+# state: (headline, colour of the edge, what to say where nothing more is known)
+ENDS = {
+    JobState.DOWNLOADED: ("Done", markup.GREEN, "The clip is saved."),
+    JobState.REFUSED: ("Refused: not accepted", markup.RED, "Nothing is billed."),
+    JobState.AMBIGUOUS: ("Sent, but no answer came", markup.AMBER, "It may have been accepted; it is not sent again."),
+    JobState.FAILED: ("Failed at the service", markup.RED, "The service gave no reason. Failed tasks are not billed."),
+    JobState.CANCELED: ("Canceled", markup.GREY, "A task canceled while PENDING is not billed."),
+    JobState.EXPIRED: ("No longer known to the service", markup.AMBER, "Too old, of another account, or not a task."),
+    JobState.UNDELIVERED: ("Made, but not saved yet", markup.AMBER, "The clip still waits at the service."),
+    JobState.DETACHED: ("No longer followed here", markup.AMBER, "The task goes on at the service; its id is kept."),
+}
+
+
+def bundle(
+    update: JobUpdate, *, embed_limit: int = 0, remarks: Sequence[str] = (), beside: Film | None = None
+) -> dict[str, Any]:
+    """What a front end shows of a job at this moment.
+
+    Parameters
+    ----------
+    update : JobUpdate
+    embed_limit : int
+        Largest file, in bytes, that is put into the HTML instead of being linked; never more than 20 MB. 0 links.
+    remarks : sequence of str
+        Plain sentences shown with the notes (half price without sound, no AAC in this editor, ...).
+    beside : Film, optional
+        An earlier clip of the same request, shown side by side with a finished one.
+
+    Returns
+    -------
+    dict
+        MIME type to content: ``text/html``, ``text/plain`` (one line) and, once there is a clip with a poster,
+        ``image/jpeg`` (base64), which PDF and viewers without video show.
+    """
+    update = hushed(update)
+    notes = markup.bullets(shortened(clean(note), MESSAGE) for note in dict.fromkeys((*update.notes, *remarks)))
+    if update.clip is not None and update.state is JobState.DOWNLOADED:
+        film = Film(update.clip, update.cost, update.task, update.name, update.folder, update.simulated)
+        below = (_times(update), notes, _prompts(update), _parameters(update))
+        return _finished(film, embed_limit, below, beside)
+    page = _ended(update, notes) if update.state.ended else _working(update, notes)
+    return {"text/html": str(page), "text/plain": _state_line(update)}
+
+
+def video_bundle(result: VideoResult, folder: Path | None = None, embed_limit: int = 0) -> dict[str, Any]:
+    """A finished clip alone, as a :class:`~wan_notebook.tasks.VideoResult` shows itself.
+
+    Parameters
+    ----------
+    result : VideoResult
+    folder : Path, optional
+        The notebook's folder; links are relative to it. Default: the current folder.
+    embed_limit : int
+        As in :func:`bundle`.
+
+    Returns
+    -------
+    dict
+        As :func:`bundle` returns.
+    """
+    name, simulated = result.record.get("name"), bool(result.record.get("simulated"))
+    return _finished(Film(result.clip, result.cost, result.task, name, folder, simulated), embed_limit)
+
+
+def _finished(
+    film: Film, embed_limit: int, below: Sequence[Html | None] = (), beside: Film | None = None
+) -> dict[str, Any]:
+    page, line = figure(film, embed_limit=embed_limit, below=below), text_line(film)
+    if beside is not None:  # two figures in one output
+        both = ((THEN, figure(beside, embed_limit=embed_limit)), (NOW, page))
+        look = "flex:1 1 300px;min-width:0;margin:0 14px 8px 0"
+        halves = (tag("div", tag("div", title, style=MUTED), one, style=look) for title, one in both)
+        page = tag("div", *halves, style="display:flex;flex-wrap:wrap")
+        line = f"then: {text_line(beside)}\nnow: {line}"
+    data: dict[str, Any] = {"text/html": str(page), "text/plain": line}
+    if film.clip.poster:
+        data["image/jpeg"] = base64.b64encode(film.clip.poster).decode()
+    return data
+
+
+# A job at work
+
+
+def _working(update: JobUpdate, notes: Html | None) -> Html:
+    how_to = row(*_how_to(update), f"as of {datetime.fromtimestamp(update.now, UTC):%H:%M:%S} UTC")
+    return markup.card(
+        markup.BLUE,
+        _head(update, _state_words(update), clock(update.elapsed_seconds)),
+        _steps(update),
+        _strip(update),
+        frames_as_sent(update.media),
+        _prompts(update),
+        notes,
+        tag("div", how_to, style=f"margin-top:6px;{MUTED}"),
+    )
+
+
+def _head(update: JobUpdate, *words: str) -> Html | None:
+    name = tag("strong", update.name or "Image to video", style=markup.NAME)
+    return row(name, *words, update.simulated and markup.badge(NOT_REAL), style="margin:0")
+
+
+def _service_word(update: JobUpdate) -> str:
+    return shortened(clean(update.task.task_status), 30) if update.task else ""
+
+
+def _state_words(update: JobUpdate) -> str:
+    """The state in plain words, with the service's own word."""
+    if update.state is JobState.WAITING:
+        return "preparing: nothing is sent yet"
+    if update.state is JobState.SUBMITTING or update.task is None:
+        return "sending the request"
+    if not update.task.task_status:
+        return "asking the service for this task"
+    words = f"{_service_word(update)} at the service"
+    if update.state is JobState.DOWNLOADING:
+        return f"{words}, saving the clip"
+    known = update.task.status.value == update.task.task_status.strip().upper()
+    return words if known else f"{words} (a word not known here; still followed)"
+
+
+def _steps(update: JobUpdate) -> Html:
+    status = update.task.status if update.task and update.state is not JobState.SUBMITTING else None
+    place = 0 if status is None else {TaskStatus.PENDING: 1, TaskStatus.RUNNING: 2}.get(status, 3)
+    if update.task and not update.task.task_status:
+        place = 1  # it was sent; more is not known yet
+    queue, run = (f" {clock(s)}" if s is not None else "" for s in (update.queue_seconds, update.run_seconds))
+    return markup.steps(
+        ("Send", f"Queue{queue}", f"Run{run}", "Save"), 3 if update.state is JobState.DOWNLOADING else place
+    )
+
+
+def _how_to(update: JobUpdate) -> Iterator[Html]:
+    status = update.task.status if update.task else None
+    job = update.handle
+    if status is TaskStatus.PENDING:
+        yield tag("span", code(f"{job}.cancel()"), " stops it while it is PENDING")
+    elif _service_word(update).upper() == TaskStatus.RUNNING:
+        billed = "a real one would be billed" if update.simulated else "will be billed"
+        yield tag("span", f"A RUNNING task cannot be stopped and {billed}")
+    yield tag("span", code(f"{job}.result()"), " waits for the clip")
+
+
+def _strip(update: JobUpdate) -> Html:
+    """What is asked, each value marked as given or default, and what it costs."""
+    quota = f" · free quota: {update.cost.free_quota}" if update.cost and update.cost.free_quota else ""
+    cost = fact("Price", price(update.cost, simulated=update.simulated), "" if update.simulated else quota)
+    elsewhere = not update.cost or update.cost.region.casefold() != update.region.casefold()  # else the price names it
+    region = fact("Region", update.region.title() if elsewhere else "")
+    task = fact("Task id", update.task and code(update.task.task_id))
+    return markup.facts(*Asked(update.request, update.seed).strip(), cost, region, fact("Clip", _clip(update)), task)
+
+
+def _clip(update: JobUpdate) -> str:
+    """What the file will be: known for certain only once it is there. Nothing of a task that was made elsewhere."""
+    asked = Asked(update.request, update.seed)
+    if not update.request.media_facts:
+        return ""
+    size = asked.shape(update.media)
+    shape = f"about {size[0]}×{size[1]}" if size else "size unknown"
+    sound = {True: "sound", False: "silent", None: "sound unknown"}[asked.sound]
+    return f"{shape} · {catalog().service.fps} fps · {sound}"
+
+
+# A job that ended without a clip
+
+
+def _ended(update: JobUpdate, notes: Html | None) -> Html:
+    headline, colour, otherwise = ENDS[update.state]
+    task = update.task
+    said = [update.error or otherwise, update.hint or ""]
+    lines = [tag("div", shortened(text, MESSAGE), style="white-space:pre-line;margin-top:6px") for text in said if text]
+    ids = task and markup.facts(
+        fact("Task id", code(task.task_id)),
+        fact("Request id", task.request_id and code(task.request_id)),
+        fact("Code of the service", task.code and code(task.code)),
+    )
+    link = _living_link(update) if update.state is JobState.UNDELIVERED else None
+    return markup.card(colour, _head(update, headline), *lines, link, ids, notes, _prompts(update), _parameters(update))
+
+
+def _living_link(update: JobUpdate) -> Html | None:
+    """Where the unsaved clip still is, and until when."""
+    url = address(update.task and update.task.video_url)
+    if url is None:
+        return None
+    until = moment(expires(url))
+    life = f"until {until}" if until else f"for {catalog().service.keep_hours} hours after it was made"
+    link = tag("a", "open the clip at the service", href=url, target="_blank", rel="noopener noreferrer")
+    return tag("div", "Save it from the browser: ", link, f" ({life})", style="margin-top:6px")
+
+
+# What stands below either
+
+
+def _times(update: JobUpdate) -> Html | None:
+    spans = {"queued": update.queue_seconds, "ran": update.run_seconds, "in all": update.elapsed_seconds}
+    words = [f"{what} {clock(seconds)}" for what, seconds in spans.items() if seconds is not None]
+    finished = moment(update.finished_at)
+    return row(*words, finished and f"finished {finished}", style=f"margin-top:4px;{MUTED}")
+
+
+def _prompts(update: JobUpdate) -> Html | None:
+    """What was asked and what the service made of it: one short prompt stands open, anything more is folded."""
+    if update.private:
+        return tag("div", KEPT_OUT, style=f"margin-top:8px;{MUTED}")
+    asked, rewritten = update.request.prompt or "", (update.task and update.task.actual_prompt) or ""
+    passages = {
+        "Prompt": asked,
+        "Prompt as the service rewrote it": rewritten if rewritten != asked else "",
+        "Negative prompt": update.request.negative_prompt or "",
+    }
+    texts = [markup.quoted(text, label) for label, text in passages.items() if text]
+    effect = update.request.template
+    head = f"Prompt: {shortened(clean(asked), TEASER)}" if asked or not effect else f"Video effect: {clean(effect)}"
+    if not texts:
+        return tag("div", head, style=f"margin-top:8px;{MUTED}") if effect else None
+    if len(texts) == 1 and asked and len(asked) <= TEASER:
+        return tag("div", markup.quoted(asked), style="margin-top:8px")
+    return markup.fold(head, *texts)
+
+
+def _parameters(update: JobUpdate) -> Html:
+    """Every value of the request, given or default, and what was sent."""
+    rows = list(Asked(update.request, update.seed).rows())
+    for item in update.media:
+        size = f", {item.width}×{item.height}" if item.width else ""
+        digest = f"sha256 {item.sha256[:12]}…" if item.sha256 else "by its address: not verifiable"
+        rows.append((f"{item.role} sent", f"{item.name or item.how}{size}", digest))
+    rows += [("region", update.region, ""), ("endpoint", public_url(update.endpoint), ""), ("run", update.run_id, "")]
+    if update.task and update.task.request_id:
+        rows.append(("request_id", update.task.request_id, ""))
+    whole = bool(update.request.media_facts)
+    note = tag("div", REPEATABLE if whole else PARTLY_KNOWN, style=f"margin-top:6px;{MUTED}")
+    return markup.fold(
+        "Parameters", markup.table(rows), frames_as_sent(update.media) if update.state.ended else None, note
+    )
+
+
+def _state_line(update: JobUpdate) -> str:
+    """The card in one line, for terminals and viewers without HTML."""
+    task = update.task
+    name = update.name or "wan"
+    paid = "simulated, nothing billed" if update.simulated else str(update.cost or "price unknown")
+    if update.state.ended:
+        headline, _, otherwise = ENDS[update.state]
+        said = [f"{name}: {headline}", update.error or otherwise, update.hint, update.simulated and "simulated"]
+        ids = [task and f"task {task.task_id}", task and task.request_id and f"request {task.request_id}"]
+        line = shortened(clean(" · ".join(part for part in said if part)), MESSAGE)
+        return " · ".join((line, *(clean(one) for one in ids if one)))
+    asked = " ".join(map(Asked(update.request, update.seed).words, ("model", "resolution", "duration")))
+    word = (_service_word(update) if update.state is JobState.FOLLOWING else "") or update.state.value
+    parts = [f"{name}: {word} {clock(update.elapsed_seconds)}", asked, paid, task and f"task {task.task_id}"]
+    return clean(" · ".join(part for part in parts if part))
