@@ -202,7 +202,8 @@ def test_a_figure_that_cannot_be_drawn_is_refused() -> None:
 
 def test_neither_numpy_nor_matplotlib_is_imported_for_a_picture(photos: Path) -> None:
     code = (
-        "import sys; from wan_notebook.media.medium import measure; from wan_notebook.media.preparation import prepare\n"
+        "import sys; from wan_notebook.media.medium import measure\n"
+        "from wan_notebook.media.preparation import prepare\n"
         "from PIL import Image\n"
         f"prepare(measure({str(photos / 'rocket.jpg')!r})); prepare(measure(Image.new('RGB', (300, 300))))\n"
         "print({'numpy', 'matplotlib'} & set(sys.modules))"

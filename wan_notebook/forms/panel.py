@@ -1,7 +1,8 @@
 """A form with the fields of a request; *Generate* starts a job whose card appears below it.
 
-The fields are made from :func:`wan_notebook.request.declaration.parameters`, so that a new parameter has its field at once. Widgets
-are for input and for the cancel rows only: a card is a plain output of the form's cell, which a saved notebook keeps.
+The fields are made from :func:`wan_notebook.request.declaration.parameters`, so that a new parameter has its field at
+once. Widgets are for input and for the cancel rows only: a card is a plain output of the form's cell, which a saved
+notebook keeps.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The media of a request as nouns: what a header says of a frame, and one medium exactly as it is sent.
 
 :func:`measure` runs in the cell and reads no more than an image's header; what is heavy is done in
-:mod:`wan_notebook.media.preparation`. Sounds are measured in :mod:`wan_notebook.media.sounds`. The format of an image is what its
-bytes say, never what its name says; the four formats are those of the API reference of 2026-05-22.
+:mod:`wan_notebook.media.preparation`. Sounds are measured in :mod:`wan_notebook.media.sounds`. The format of an image
+is what its bytes say, never what its name says; the four formats are those of the API reference of 2026-05-22.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Everything said to a front end: outputs published and updated, a question asked, the plugin told.
 
-With its two neighbours (:mod:`~wan_notebook.notebook.surroundings` only looks, :mod:`~wan_notebook.notebook.comms` is the line to the
-plugin) the one place that speaks the kernel protocol. Importing it imports nothing of Jupyter; without a kernel
-everything here still works and says less.
+With its two neighbours (:mod:`~wan_notebook.notebook.surroundings` only looks, :mod:`~wan_notebook.notebook.comms` is
+the line to the plugin) the one place that speaks the kernel protocol. Importing it imports nothing of Jupyter; without
+a kernel everything here still works and says less.
 """
 
 from __future__ import annotations

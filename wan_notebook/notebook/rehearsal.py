@@ -50,9 +50,7 @@ OWN_SIMULATOR = (
     "submitting starts a simulator of your own where none runs yet; "
     f"curl and SDK mean one started with: wan-notebook simulator --port {SIMULATOR_PORT}"
 )
-UNSETTLED = (
-    "no command: {} fetched and framed at the submit, and only then is known what is sent in place of the address"
-)
+UNSETTLED = "no command: {} fetched and framed at the submit, and what is sent in its place is known only then"
 FETCHED = "{name} is not fetched for a dry run: a submit fetches it first, and what has to be changed is then known"
 MADE_BEFORE = "made before, as {} of {}: submitting it shows that clip again and spends 0 (--force makes a new one)"
 UNDER_WAY = "under way already, as {} of {}: submitting it follows that run and spends 0 (--force pays again)"
