@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
+from windows import film_at
 
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.media.medium import measure
@@ -24,13 +24,7 @@ RUN = "run-0123456789abcdef"
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> VideoResult:
     """A clip of 30 frames whose grey rises from frame to frame."""
-    path = tmp_path_factory.mktemp("clips") / "cat-20261124-190501.mp4"
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-        for number in range(30):
-            container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (320, 240), (number * 8,) * 3))))
-        container.mux(stream.encode())
+    path = film_at(tmp_path_factory.mktemp("clips") / "cat-20261124-190501.mp4")
     return VideoResult(path, "", None, None, probe_clip(path), Task("t", "SUCCEEDED"), {"run_id": RUN})
 
 
@@ -101,3 +95,14 @@ def test_a_clip_whose_file_is_gone_says_so(result: VideoResult, tmp_path: Path) 
 
     with pytest.raises(WanError, match="not a video that can be read"):
         replace(result, path=tmp_path / "gone.mp4").frame()
+
+
+def test_a_contact_sheet_says_when_each_of_its_frames_is(result: VideoResult) -> None:
+    sheet = result.contact_sheet(4, columns=2, width=640)
+    assert sheet.width == 640
+    left, right = (sheet.crop((x, 60, x + 100, 160)) for x in (100, 420))
+    assert grey(left) == pytest.approx(0, abs=6)  # the first frame
+    assert grey(right) == pytest.approx(80, abs=6)  # the eleventh
+    assert result.contact_sheet(99).height > result.contact_sheet(8).height > sheet.resize((960, 1)).height
+    assert result.contact_sheet(0).size == result.contact_sheet(1).size  # there is always one
+    assert result.contact_sheet(3, columns=3, width=1).width > 1

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from wan_notebook.doors.looking import compare
     from wan_notebook.doors.nesting import run
     from wan_notebook.doors.replays import replay
     from wan_notebook.doors.taskcalls import attach, cancel, fetch, list_tasks
@@ -57,9 +58,12 @@ if TYPE_CHECKING:
     from wan_notebook.record.sidefiles import load_record
     from wan_notebook.request.declaration import I2VRequest
     from wan_notebook.tasks import Task, TaskStatus, Usage, VideoResult
+    from wan_notebook.windows.comparison import Comparison
     from wan_notebook.windows.preview import DryRun
 
 _HOMES = {
+    "Comparison": "windows.comparison",
+    "compare": "doors.looking",
     "CrateReport": "record.crate",
     "export_crate": "record.crate",
     "Methods": "record.manuscript",
@@ -108,6 +112,7 @@ __all__ = [
     "AmbiguousSubmitError",
     "AuthenticationError",
     "BudgetError",
+    "Comparison",
     "ConfigurationError",
     "CrateReport",
     "DownloadError",
@@ -134,6 +139,7 @@ __all__ = [
     "agenerate",
     "attach",
     "cancel",
+    "compare",
     "dry_run",
     "explain",
     "export_crate",

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.media import stills
+from wan_notebook.media import sheets, stills
 from wan_notebook.words.instants import instant
 
 if TYPE_CHECKING:
@@ -218,6 +218,16 @@ class VideoResult:
     def frames(self, n: int) -> list[Image]:
         """``n`` frames of the clip, evenly spaced from the first to the last, as :meth:`frame` gives them."""
         return stills.evenly(self.path, n, run_id=str(self.record.get("run_id")))
+
+    def contact_sheet(self, n: int = 12, *, columns: int = 4, width: int = 960) -> Image:
+        """``n`` frames of the clip with their times, evenly spaced, as one PIL image ``width`` pixels wide.
+
+        A notebook shows it; ``.save("cat.png")`` saves it. Raises WanError where the clip cannot be read any more.
+        """
+        frames = [(s.picture, f"{s.seconds:.2f} s · frame {s.number}") for s in stills.spread(self.path, max(n, 1))]
+        shape = f"{self.clip.width} x {self.clip.height} · {self.clip.duration:.1f} s · {self.clip.fps:.4g} fps"
+        caption = f"{self.path.name} · {shape}{' · simulated' if self.record.get('simulated') else ''}"
+        return sheets.sheet(frames, columns=columns, width=width, caption=caption)
 
     def __str__(self) -> str:
         return str(self.path)

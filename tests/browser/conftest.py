@@ -53,6 +53,14 @@ def window(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest) -> Path:
+    """Where screenshots are kept to be looked at."""
+    folder = request.config.rootpath / "test-output"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def lab_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running ``jupyter lab``."""

@@ -29,14 +29,6 @@ PLAYS = """() => {
 }"""
 
 
-@pytest.fixture
-def pictures(request: pytest.FixtureRequest) -> Path:
-    """Where screenshots are kept to be looked at."""
-    folder = request.config.rootpath / "test-output"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 def _open(desk: Desk, photos: Path, cells: list[str], name: str = "cat é.ipynb") -> NotebookPage:
     shutil.copytree(photos, desk.folder / "images")
     return desk.open(desk.write(name, cells))

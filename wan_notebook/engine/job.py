@@ -198,6 +198,13 @@ class Job:
         """``n`` frames of the clip, evenly spaced from the first to the last; waits like :meth:`result`."""
         return self.result(timeout).frames(n)
 
+    def contact_sheet(self, n: int = 12, timeout: float | None = None, **how: int) -> Image:
+        """``n`` frames of the clip with their times, as one PIL image; waits like :meth:`result`.
+
+        A notebook shows it; ``.save("cat.png")`` saves it. ``columns`` (4) and ``width`` (960 pixels) say how.
+        """
+        return self.result(timeout).contact_sheet(n, **how)
+
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Why the job ended without a clip, or None; waits like :meth:`result`."""
         try:

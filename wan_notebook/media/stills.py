@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wan_notebook.errors import WanError
 from wan_notebook.media.origins import Origin, digest_of
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from PIL.Image import Image
 
-__all__ = ["evenly", "frame", "no_video", "opened", "picture_of"]
+__all__ = ["Still", "evenly", "frame", "no_video", "opened", "picture_of", "spread"]
+
+
+class Still(NamedTuple):
+    """A frame of a clip: its number, its time in seconds, its picture."""
+
+    number: int
+    seconds: float
+    picture: Image
 
 
 def frame(path: str | os.PathLike[str], index: int, *, run_id: str) -> Image:
@@ -54,16 +62,19 @@ def evenly(path: str | os.PathLike[str], count: int, *, run_id: str) -> list[Ima
 
     Parameters and errors as of :func:`frame`.
     """
-    path = Path(path)
-    with opened(path) as (container, stream):
+    return _marked(spread(path, count), Path(path), run_id)
+
+
+def spread(path: str | os.PathLike[str], count: int) -> list[Still]:
+    """The frames of :func:`evenly`, with their times."""
+    with opened(Path(path)) as (container, stream):
         last = _count(container, stream) - 1
         steps = max(count - 1, 1)
-        found = _picked(container, stream, sorted({round(step * last / steps) for step in range(max(count, 0))}))
-    return _marked(found, path, run_id)
+        return _picked(container, stream, sorted({round(step * last / steps) for step in range(max(count, 0))}))
 
 
-def _marked(found: Sequence[tuple[int, Image]], path: Path, run_id: str) -> list[Image]:
-    return [Origin(run_id, number, path.stem, digest_of(picture)).mark(picture) for number, picture in found]
+def _marked(found: Sequence[Still], path: Path, run_id: str) -> list[Image]:
+    return [Origin(run_id, number, path.stem, digest_of(picture)).mark(picture) for number, _, picture in found]
 
 
 def _count(container: InputContainer, stream: VideoStream) -> int:
@@ -72,13 +83,13 @@ def _count(container: InputContainer, stream: VideoStream) -> int:
     return count
 
 
-def _picked(container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> list[tuple[int, Image]]:
-    found: list[tuple[int, Image]] = []
+def _picked(container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> list[Still]:
+    found: list[Still] = []
     if not numbers or numbers[0] < 0:
         return found
     for number, picture in enumerate(container.decode(stream)):
         if number in numbers:
-            found.append((number, picture_of(picture)))
+            found.append(Still(number, picture.time or 0.0, picture_of(picture)))
         if number >= numbers[-1]:
             break
     return found

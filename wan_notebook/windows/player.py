@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from wan_notebook.media.sheets import thumbnail
 from wan_notebook.words.markup import MUTED, NAME, WRAP, badge, code, data_uri, row, tag
 from wan_notebook.words.phrases import clean, clip_facts, price
 from wan_notebook.words.wording import file_size
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import Clip, Cost, Task
     from wan_notebook.words.markup import Html
 
-__all__ = ["NOT_REAL", "Film", "figure", "relative_link", "relative_path", "text_line"]
+__all__ = ["NOT_REAL", "Film", "figure", "relative_link", "relative_path", "screen", "text_line"]
 
 NOT_REAL = "simulated — not a real Wan clip"
 EMBED_CAP = 20_000_000  # bytes; beyond it every save and reload of a notebook becomes painful (measured)
 EMBED_UNASKED = 5_000_000  # bytes; embedded without being asked only where no relative link can exist
 SHOWN_SIDES = 720, 480  # CSS pixels a clip is shown at, at most
+TILE_SIDE, STILL_SIDE = 400, 240  # pixels of the poster of a clip among many, of the picture instead of a player
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,8 @@ def figure(film: Film, *, embed_limit: int = 0, below: Sequence[Html | None] = (
     below : sequence of Html
         Notes, times, parameters.
     """
-    clip, link = film.clip, relative_link(film.clip.path, film.folder)
-    embedded = _data_uri(clip, embed_limit if link else max(embed_limit, EMBED_UNASKED))
-    name = clip.path.name
+    clip, name = film.clip, film.clip.path.name
+    link, embedded = _places(film, embed_limit)
     # A link beside an embedded clip would be dead wherever the page travels alone; the player can save it itself.
     file = tag("a", f"Download {name}", href=link, download=name) if link and not embedded else code(name)
     digest = tag("span", "sha256 ", code(f"{clip.sha256[:12]}…"), title=clip.sha256)
@@ -84,24 +85,48 @@ def figure(film: Film, *, embed_limit: int = 0, below: Sequence[Html | None] = (
     return tag("figure", _video(film, embedded or link), caption, style=look)
 
 
-def _video(film: Film, source: str) -> Html:
+def screen(film: Film, *, embed_limit: int = 0, muted: bool = False) -> Html:
+    """The clip alone, as wide as there is room; ``embed_limit`` as of :func:`figure`.
+
+    Parameters
+    ----------
+    muted : bool
+        Whether it begins without its sound.
+    """
+    link, embedded = _places(film, embed_limit)
+    return _video(film, embedded or link, muted=muted, wide=True)
+
+
+def _places(film: Film, embed_limit: int) -> tuple[str, str]:
+    """Where the file is, and itself if it is embedded; each may be empty."""
+    link = relative_link(film.clip.path, film.folder)
+    return link, _data_uri(film.clip, embed_limit if link else max(embed_limit, EMBED_UNASKED))
+
+
+def _video(film: Film, source: str, *, muted: bool = False, wide: bool = False) -> Html:
     if not source:
         return tag("div", "The file is on another drive and too large to embed: open it from there.", style=MUTED)
     clip = film.clip
     spoken = f"Video {film.name or clip.path.stem}: {', '.join(clip_facts(clip))}"
     spoken += ", simulated" if film.simulated else ""
     width, height = _shown_size(clip)
+    poster = (thumbnail(clip.poster or b"", TILE_SIDE) if wide else clip.poster) or b""
+    still = thumbnail(clip.poster or b"", STILL_SIDE)
     return tag(
         "video",
+        # what is left where a viewer takes the player away
+        still and tag("img", src=data_uri("image/jpeg", still), alt=spoken, width=STILL_SIDE),
         f"{spoken}. This viewer does not play video.",
         controls=True,
+        muted=muted,
         preload="metadata",
         src=source,
-        poster=clip.poster and data_uri("image/jpeg", clip.poster),
+        poster=poster and data_uri("image/jpeg", poster),
         title=spoken,
         width=width,
         height=height,
-        style="display:block;max-width:100%;height:auto;border-radius:6px;background-color:rgba(128,128,128,0.15)",
+        style=f"display:block;{'width:100%;' if wide else ''}max-width:100%;height:auto;border-radius:6px;"
+        "background-color:rgba(128,128,128,0.15)",
     )
 
 

@@ -1,0 +1,127 @@
+"""Clips looked at in a real JupyterLab: players that run together, and what is left where nobody trusts the page."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wan_notebook.simulator import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from servers import Desk, NotebookPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.full]
+
+KEY = "sk-looking-0123456789abcdef"
+MAKE = """import wan_notebook as wan
+%load_ext wan_notebook
+jobs = [
+    wan.submit(prompt="It turns slowly towards the window.", image=f"images/{image}.png", duration=4, audio=False,
+               seed=seed, name=image)
+    for image in ("chelsea", "coffee") for seed in (1, 2, 3, 4)
+]"""
+DONE = "all(job.wait(120) for job in jobs)"
+PLAYERS = "[...document.querySelectorAll('.wan-together video')]"
+READY = f"{PLAYERS}.length === argument && {PLAYERS}.every(v => v.readyState >= 2)"
+TIMES = f"{PLAYERS}.map(v => v.currentTime)"
+TALL = 1500
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Simulator]:
+    with Simulator(speed=100) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def opened(lab: Desk, service: Simulator, photos: Path) -> NotebookPage:
+    """A notebook in which eight clips were made."""
+    shutil.copytree(photos, lab.folder / "images")
+    cells = [MAKE, DONE, "wan.compare(jobs)", "%wan_gallery"]
+    notebook = lab.open(lab.write("looking.ipynb", cells), width=1100)
+    notebook.execute(
+        f"import os; os.environ.update(DASHSCOPE_HTTP_BASE_URL={service.base_url!r}, DASHSCOPE_API_KEY={KEY!r})"
+    )
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    assert notebook.cell(1)["outputs"][0]["data"]["text/plain"] == "True"
+    notebook.command("notebook:clear-cell-output", 0)
+    return notebook
+
+
+def shoot(page: NotebookPage, pictures: Path, name: str, cell: int) -> None:
+    """Pictures of a cell's output as people see it: light, dark, narrow."""
+    for how, theme, width in (("light", "light", 1100), ("dark", "dark", 1100), ("narrow", "light", 600)):
+        page.page.set_viewport_size({"width": width, "height": TALL})
+        page.theme(theme)
+        output = page.page.locator(".jp-Cell").nth(cell).locator(".jp-OutputArea-output").first
+        output.scroll_into_view_if_needed()
+        page.page.wait_for_load_state("networkidle")
+        output.screenshot(path=pictures / f"{name}-{how}.png")
+
+
+def sticks_out(page: NotebookPage, cell: int) -> list[str]:
+    """What is wider than the output it stands in."""
+    output = page.page.locator(".jp-Cell").nth(cell).locator(".jp-OutputArea-output").first
+    found: list[str] = output.evaluate(
+        "o => [...o.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right >"
+        " o.getBoundingClientRect().right + 1).map(e => e.outerHTML.slice(0, 100))"
+    )
+    return found
+
+
+def test_players_of_a_comparison_start_pause_and_seek_together(opened: NotebookPage, pictures: Path) -> None:
+    page = opened.page
+    opened.run_cell(2)
+    opened.until(READY, 8, timeout=60)
+    shoot(opened, pictures, "compare", 2)
+    assert sticks_out(opened, 2) == []
+    page.set_viewport_size({"width": 1100, "height": TALL})
+    tops = page.evaluate(f"{PLAYERS}.map(v => Math.round(v.getBoundingClientRect().top))")
+    assert [tops.count(top) for top in sorted(set(tops))] == [4, 4]
+
+    page.evaluate(f"{PLAYERS}[3].play()")  # any one of them
+    opened.until(f"{PLAYERS}.every(v => !v.paused && v.currentTime > 0.4)")
+    opened.until(f"(t => Math.max(...t) - Math.min(...t) < 0.15 && Math.min(...t) > 1)({TIMES})")  # while they run
+    assert not page.evaluate(f"{PLAYERS}.some(v => v.paused)")
+    page.evaluate(f"{PLAYERS}[6].pause()")
+    opened.until(f"{PLAYERS}.every(v => v.paused)")
+    page.evaluate(f"{PLAYERS}[1].currentTime = 1.5")
+    opened.until(f"{PLAYERS}.every(v => Math.abs(v.currentTime - 1.5) < 0.1 && !v.seeking)")
+
+    page.get_by_role("button", name="Play all").click()
+    opened.until(f"{PLAYERS}.every(v => v.ended)")
+    page.get_by_role("button", name="Play all").click()  # from the beginning again
+    opened.until(f"{PLAYERS}.every(v => !v.paused && v.currentTime < 1.5)")
+    page.get_by_role("button", name="Pause").click()
+    opened.until(f"{PLAYERS}.every(v => v.paused)")
+    page.get_by_label("Time of all players").fill("250")
+    opened.until(f"{PLAYERS}.every(v => Math.abs(v.currentTime - 1) < 0.1)")
+    assert opened.complaints == []
+
+
+def test_nothing_but_the_script_is_missing_where_nobody_trusts_the_notebook(
+    opened: NotebookPage, lab: Desk, pictures: Path
+) -> None:
+    opened.run_cell(2)
+    opened.until(READY, 8, timeout=60)
+    opened.save()
+    copy = lab.folder / "from somebody else.ipynb"
+    copy.write_text(opened.path.read_text(encoding="utf-8").replace("all(job", " all(job"))
+    stranger = lab.open(copy)
+    assert stranger.js("return model.cells.get(2).trusted;") is False
+    stranger.until(READY, 8, timeout=60)
+    stranger.page.get_by_text("Each player works by itself here").wait_for()
+    assert stranger.page.locator(".jp-OutputArea-output button, .jp-OutputArea-output input").count() == 0
+    shoot(stranger, pictures, "compare-untrusted", 2)
+    inside = ".wan-together > div:nth-child(2)"
+    grid = f"[...document.querySelectorAll('{inside}, {inside} *')].map(e => e.style.cssText)"
+    assert stranger.page.evaluate(grid) == opened.page.evaluate(grid)
+    stranger.page.evaluate(f"{PLAYERS}[3].play()")
+    stranger.until(f"{PLAYERS}[3].currentTime > 0.3")
+    assert stranger.page.evaluate(f"{PLAYERS}.filter(v => v.paused).length") == 7
