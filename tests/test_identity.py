@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from processes import PHOTO
@@ -63,6 +65,22 @@ def test_identical_requests_are_counted_in_the_order_they_were_made_whichever_is
         return [await task for task in reversed(ready)]
 
     assert asyncio.run(counted()) == [1, 2, 3, 4]
+
+
+def test_requests_from_many_threads_are_counted_like_any_others():
+    turns, taken = Turns(), []
+    every = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            taken = list(pool.map(turns.take, ["a script"] * 400))
+    finally:
+        sys.setswitchinterval(every)
+
+    async def counted() -> list[int]:
+        return await asyncio.gather(*(turn.ordinal("key") for turn in taken))
+
+    assert sorted(asyncio.run(counted())) == list(range(1, 401))
 
 
 def test_a_request_that_came_to_nothing_holds_nobody_up_and_every_execution_counts_anew():

@@ -399,7 +399,7 @@ def test_a_file_that_changed_or_went_after_it_was_checked_is_not_sent(tmp_path: 
     path.unlink()
     with pytest.raises(InvalidRequestError) as caught:
         prepare(facts)
-    assert "cannot be read any more" in caught.value.problems[0].problem
+    assert "cannot be read here" in caught.value.problems[0].problem
 
 
 # --- addresses in records -------------------------------------------------------------------------------------------

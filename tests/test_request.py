@@ -536,6 +536,14 @@ def test_a_request_survives_pickling_with_everything_it_knows(photos: Path) -> N
     assert (again.given, again.image_facts, again.notes) == (asked.given, asked.image_facts, asked.notes)
 
 
+def test_a_pickled_request_finds_its_files_from_any_folder(in_folder: Path, tmp_path_factory, monkeypatch) -> None:
+    pickled = pickle.dumps(request(image="images/rocket.jpg", model="wan2.7-i2v", last_frame="images/chelsea.png"))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    again = pickle.loads(pickled)  # noqa: S301  our own bytes
+    assert again.replace(seed=1).image_facts.source == in_folder / "images" / "rocket.jpg"
+    assert again.last_frame == str(in_folder / "images" / "chelsea.png")
+
+
 def test_equal_arguments_make_equal_requests() -> None:
     assert request(duration="5") == request(duration=5)
     assert request(duration=5) != request(duration=6)

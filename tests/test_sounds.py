@@ -127,7 +127,7 @@ def test_a_sound_that_changed_or_does_not_play_is_not_sent(tmp_path):
     with pytest.raises(wan.InvalidRequestError, match="damaged"):
         prepare(broken)
     path.unlink()
-    with pytest.raises(wan.InvalidRequestError, match="cannot be read any more"):
+    with pytest.raises(wan.InvalidRequestError, match="cannot be read here"):
         prepare(facts)
 
 

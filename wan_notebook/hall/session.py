@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import secrets
+import threading
 import time
 from dataclasses import replace
 from functools import cache, partial
@@ -24,6 +25,7 @@ from wan_notebook.hall.switchboard import Switchboard
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.identity import Turns
 from wan_notebook.ledger.journal import Journal
+from wan_notebook.ledger.owners import held_at_forks
 from wan_notebook.ledger.rows import first_row
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.record.provenance import MIME, build_record
@@ -50,7 +52,6 @@ __all__ = ["Session", "session"]
 
 log = logging.getLogger("wan_notebook")
 T = TypeVar("T")
-
 NO_LIMITS = Terms()
 
 
@@ -86,9 +87,10 @@ class Session:
     @property
     def ledger(self) -> Ledger:
         """This user's ledger."""
-        if self._ledger is None or self._ledger.path.parent != home():
-            self._ledger = Ledger(home())
-        return self._ledger
+        with _alone:
+            if self._ledger is None or self._ledger.path.parent != home():
+                self._ledger = Ledger(home())
+            return self._ledger
 
     def check(self, request: I2VRequest, settings: Settings) -> tuple[str, Cost]:
         """The region's name and the estimated cost, if ``request`` can work there.
@@ -289,11 +291,10 @@ def _versions(front_end: str) -> dict[str, str]:
 
 
 _sessions: dict[int, Session] = {}
+_alone = held_at_forks(threading.RLock())  # a scheduler calls from several threads
 
 
 def session() -> Session:
     """This process's session, made on first use (a forked child makes its own)."""
-    pid = os.getpid()
-    if pid not in _sessions:
-        _sessions[pid] = Session()
-    return _sessions[pid]
+    with _alone:
+        return _sessions.get(os.getpid()) or _sessions.setdefault(os.getpid(), Session())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections import defaultdict
 from itertools import count
 from typing import TYPE_CHECKING
@@ -129,12 +130,14 @@ class Turns:
 
     def __init__(self) -> None:
         self._scopes: dict[str, tuple[Turn, defaultdict[str, set[int]]]] = {}
+        self._alone = threading.Lock()
 
     def take(self, scope: str) -> Turn:
-        """The next turn in ``scope``: one execution of a cell, or a whole script."""
-        before, taken = self._scopes.pop(scope, None) or (None, defaultdict[str, set[int]](set))
-        turn = Turn(before, taken)
-        self._scopes[scope] = (turn, taken)
-        while len(self._scopes) > MAX_SCOPES:
-            self._scopes.pop(next(iter(self._scopes)))
+        """The next turn in ``scope``: one execution of a cell, a whole script, or one call of a scheduler's."""
+        with self._alone:
+            before, taken = self._scopes.pop(scope, None) or (None, defaultdict[str, set[int]](set))
+            turn = Turn(before, taken)
+            self._scopes[scope] = (turn, taken)
+            while len(self._scopes) > MAX_SCOPES:
+                self._scopes.pop(next(iter(self._scopes)))
         return turn

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["Raw", "about", "decode_data_uri", "find_file", "look_in", "snapshot"]
+__all__ = ["GONE", "Raw", "about", "decode_data_uri", "find_file", "look_in", "snapshot"]
 
 Raw = bytes  # for classes that have a field called ``bytes``
 WAYS = "a path, an http(s) URL, a data: URI, bytes, an open binary file, a PIL image, an array or a figure"
+GONE = "Run the cell again; for another machine give the bytes: Path(...).read_bytes()"
 DATA_URI = re.compile(r"data:(?P<mime>[^;,]*)(?P<rest>[^,]*),", re.IGNORECASE)
 LOOKS_LIKE_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}")
 # file://./a.png and file://D:/a.png (the vendor's forms), file:///data/a.png, file:///D:/a.png, file://localhost/a.png

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.media.framing import Framing
-from wan_notebook.media.intake import Raw, about
+from wan_notebook.media.intake import GONE, Raw, about
 from wan_notebook.media.medium import EXTENSIONS, ImageFacts, SentMedia, measure
 from wan_notebook.media.pixels import MIME, DamagedImageError, decode, encode, reframed, squeezed, thumbnail, upright
 from wan_notebook.media.sounds import SoundFacts, load_sound
@@ -138,7 +138,7 @@ def _read(facts: ImageFacts) -> Raw:
     try:
         data = facts.source.read_bytes()
     except OSError as error:
-        raise _refuse(facts.name, f"it cannot be read any more ({error.strerror})", "Run the cell again") from None
+        raise _refuse(facts.name, f"it cannot be read here ({error.strerror})", GONE) from None
     now = measure(data) if data else None
     if now is None or (now.format, now.size) != (facts.format, facts.size):
         raise _refuse(facts.name, "the file changed after it was checked", "Run the cell again")

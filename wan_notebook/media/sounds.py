@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.media.intake import Raw, about, find_file, snapshot
+from wan_notebook.media.intake import GONE, Raw, about, find_file, snapshot
 from wan_notebook.words.addresses import is_address, public_url
 from wan_notebook.words.wording import shown
 
@@ -137,8 +137,7 @@ def load_sound(facts: SoundFacts) -> Raw:
     try:
         data = facts.source.read_bytes() if isinstance(facts.source, Path) else bytes(facts.source)
     except OSError as error:
-        why = f"it cannot be read any more ({error.strerror})"
-        raise _refuse(facts.role, facts.name, why, "Run the cell again") from None
+        raise _refuse(facts.role, facts.name, f"it cannot be read here ({error.strerror})", GONE) from None
     if len(data) != facts.bytes:
         raise _refuse(facts.role, facts.name, "the file changed after it was checked", "Run the cell again")
     plays = _played_seconds(data, facts.format or "")

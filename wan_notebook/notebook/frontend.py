@@ -32,6 +32,7 @@ from wan_notebook.notebook.surroundings import (
     front_end,
     here,
     in_cell,
+    in_task,
     kernel,
     notebook_folder,
     notebook_path,
@@ -101,7 +102,7 @@ class Display:
         run_id : str
             Whose output it is.
         """
-        if shell() is None:
+        if shell() is None or in_task():
             return cls(_Troubles().show, tick_seconds=float("inf"))
         if kernel() is None:
             display = cls(_Lines().show, tick_seconds=float("inf"))
@@ -189,7 +190,7 @@ def at_cell_end(call: Callable[[], object]) -> None:
     An interrupt ends all such waiting of the cell, and is no error: the jobs go on.
     """
     running = shell()
-    if running is None:
+    if running is None or in_task():
         return
     _at_cell_end.append(call)
     running.events.register("post_run_cell", _cell_ends)

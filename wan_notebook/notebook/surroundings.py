@@ -6,6 +6,7 @@ imports nothing of Jupyter, and without IPython every question has an answer, to
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import hashlib
 import os
@@ -26,6 +27,7 @@ __all__ = [
     "front_end",
     "here",
     "in_cell",
+    "in_task",
     "kernel",
     "notebook_folder",
     "notebook_path",
@@ -70,6 +72,20 @@ def parent() -> dict[str, Any]:
 def in_cell() -> bool:
     """Whether a cell is being executed, and not a callback of a widget or of the plugin."""
     return _kind(parent()) == "execute_request" and not _elsewhere.get()
+
+
+def in_task() -> bool:
+    """Whether a scheduler called this: Dask, ipyparallel (``apply``, ``map``) or a pool of processes.
+
+    It may call again, here or elsewhere, what it lost the answer to; and nobody sees what is shown meanwhile.
+    """
+    processes, dask = sys.modules.get("multiprocessing"), sys.modules.get("distributed")
+    if processes is not None and processes.parent_process() is not None:
+        return True
+    if dask is not None:
+        with contextlib.suppress(ValueError):  # this is no task of a worker
+            return bool(dask.get_worker())
+    return _kind(parent()) == "apply_request"
 
 
 def front_end() -> str:
@@ -119,7 +135,12 @@ def execution() -> str:
 
 
 def scope() -> str:
-    """What identical requests are counted in: an execution of a cell, one press of a button, or a whole script."""
+    """What identical requests are counted in: an execution of a cell, one press of a button, or a whole script.
+
+    Each call of a scheduler's is counted for itself: a repeated one cannot be told from a second wish for the same.
+    """
+    if in_task():
+        return secrets.token_hex(8)
     if kernel() is not None:
         return execution() if in_cell() else secrets.token_hex(8)
     running = shell()

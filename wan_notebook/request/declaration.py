@@ -209,6 +209,12 @@ class I2VRequest(Checked):
             values["audio"] = self.audio is not False
         return values
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """Pickled, it names its files by their whole paths: who unpickles it may stand in another folder."""
+        state = super().__getstate__()
+        whole = {name: str(facts.source) for name, facts in self._facts.items() if facts.kind == "file"}
+        return {**state, "__dict__": {**state["__dict__"], **whole}}
+
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name in type(self).model_fields:
             if name in self.given:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +101,7 @@ class Front:
         self.held: Held | None = None
         self.faults: list[Fault] = []
         self.requests: deque[Request] = deque(maxlen=remember)
+        self.answers: Counter[tuple[Call, int]] = Counter()
         self.last_seen = time.monotonic()
 
     @contextmanager
@@ -124,7 +125,7 @@ class Front:
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         call = _call(scope["method"], scope["path"])
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        send = self._signing(send)
+        send = self._signing(send, call)
         value = None
         if not headers.get("content-type", "").startswith("multipart/"):
             body = await _body(receive)
@@ -152,9 +153,10 @@ class Front:
         query = scope["query_string"].decode("latin-1")
         self.requests.append(Request(call, scope["method"], scope["path"], query, headers, value, self._clock.now()))
 
-    def _signing(self, send: Send) -> Send:
+    def _signing(self, send: Send, call: Call) -> Send:
         async def signed(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self.answers[call, message["status"]] += 1
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-wan-simulator", f"speed={self._clock.speed:.10g}".encode()),

@@ -123,6 +123,11 @@ class Simulator:
         return list(self._now().front.requests)
 
     @property
+    def answers(self) -> dict[tuple[Call, int], int]:
+        """How often each call was answered with each HTTP status: ``{("submit", 200): 3, ...}``."""
+        return dict(self._now().front.answers)
+
+    @property
     def tasks_at_work(self) -> int:
         """How many tasks are PENDING or RUNNING."""
         return self._now().service.tasks.at_work()
