@@ -6,8 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = "sk-hostile-0123456789abcdef"
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
@@ -54,3 +58,11 @@ def outcomes(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
 def run(base_url: str, folder: Path, home: Path, **given: Any) -> list[dict[str, Any]]:
     """Start and wait."""
     return outcomes(start(base_url, folder, home, **given))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that other processes bring about."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

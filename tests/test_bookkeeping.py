@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from wan_notebook.cli import cli
 from wan_notebook.doors import bookkeeping
-from wan_notebook.errors import ConfigurationError, InvalidRequestError
+from wan_notebook.errors import BudgetError, ConfigurationError, InvalidRequestError
 from wan_notebook.ledger import statements
 from wan_notebook.ledger.runs import Run
 from wan_notebook.ledger.store import Ledger
@@ -95,11 +95,21 @@ def test_the_cache_is_shown_and_pruned_without_deleting_a_clip(ledger, tmp_path)
     page = statements.Statement("", ("Run", "File"), rows)._repr_mimebundle_()["text/html"]
     assert ">/home/" in page
     assert "cat-20261123-192501.mp4<" in page
-    assert "1 run." in bookkeeping.cached(ledger, "--gone")
+    spent = bookkeeping.spent(ledger, "--by day").data
+    with pytest.raises(
+        BudgetError, match=r"Forget 1 run \(0\.25 USD\)\? Run again, they would be paid for again\. Nobody"
+    ):
+        bookkeeping.cached(ledger, "--gone")
+    ledger.update("run-2", clip_path=str(tmp_path / "stick" / "gone.mp4"))
+    with pytest.raises(BudgetError, match="The folder of 1 clip is not there: is a disk not mounted"):
+        bookkeeping.cached(ledger, "--gone")
+    assert ledger.run("run-2") is not None
+    assert "1 run." in bookkeeping.cached(ledger, "--gone --yes")
     assert ledger.run("run-2") is None
     days = int((time.time() - NOON) // 86400) + 1 if time.time() > NOON else 0
     if days:
-        bookkeeping.cached(ledger, f"--prune {days}")
+        bookkeeping.cached(ledger, f"--prune {days} --yes")
+    assert bookkeeping.spent(ledger, "--by day").data == spent, "what is forgotten was spent all the same"
     assert (tmp_path / "cat.mp4").read_bytes() == b"a clip"
     assert ledger.run("run-3") is not None, "its clip may still come"
     with pytest.raises(ConfigurationError, match="whole number"):
@@ -115,7 +125,7 @@ def test_a_run_that_may_still_be_billed_or_is_at_work_is_not_forgotten_by_mistak
         bookkeeping.forget(ledger, ["run-3"], yes=True)
     with pytest.raises(ConfigurationError, match="knows no run"):
         bookkeeping.forget(ledger, ["run-99"])
-    assert bookkeeping.forget(ledger, ["run-1"]).endswith("No clip was deleted.")
+    assert bookkeeping.forget(ledger, ["run-1"]).endswith("Run again, it is paid for again.")
     assert ledger.run("run-8") is None, "what was shown of it is forgotten, too"
 
 

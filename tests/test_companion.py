@@ -6,13 +6,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hostile import PENDING, Answer, Gate, Hostile
-from processes import KEY, PHOTO, outcomes, run, start
+from processes import KEY, PHOTO, outcomes, run, start, until
 
 import wan_notebook as wan
 from wan_notebook.ledger.runs import FILE
@@ -57,13 +56,6 @@ def ready(server, clip, headers=FAST, task_id="task-1"):
     server.on("GET", f"/{task_id}.mp4", Answer(body=clip))
 
 
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_a_request_that_was_paid_for_gives_its_saved_clip_and_spends_nothing(server, tmp_path, home, clip):
     ready(server, clip)
     (first,) = run(server.base_url, tmp_path, home)
@@ -80,6 +72,17 @@ def test_a_request_that_was_paid_for_gives_its_saved_clip_and_spends_nothing(ser
     assert server.count("POST") == 2
     assert forced["path"] != first["path"]
     assert KEY.encode() not in (home / FILE).read_bytes()
+
+
+def test_a_saved_clip_of_unknown_price_is_had_again_without_a_question(server, tmp_path, home, clip):
+    ready(server, clip, headers={})  # no simulator: money
+    told = {"model": "wan9-i2v", "resolution": "720P", "audio": None}
+    (first,) = run(server.base_url, tmp_path, home, yes=True, **told)
+    (again,) = run(server.base_url, tmp_path, home, **told)
+    assert (again["path"], again["from_run"]) == (first["path"], first["run"])
+    (other,) = run(server.base_url, tmp_path, home, **told, image=str(PHOTO.with_name("coffee.png")))
+    assert "the price of this clip in singapore is unknown. Say it in advance: --yes" in other["error"]
+    assert (other["state"], server.count("POST")) == ("refused", 1)
 
 
 def test_identical_requests_of_one_script_are_as_many_clips_and_the_same_ones_next_time(tmp_path, home):

@@ -164,6 +164,21 @@ def test_an_unknown_price_needs_yes_where_nobody_can_be_asked(
     assert server.asked == []
 
 
+def test_budgets_are_options_and_variables_and_a_dry_run_says_so(
+    here: Callable[..., Ended], server: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", server.base_url)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    for words in (("--budget", "0.04"), ("--project-budget", "0.04 USD", "--project", "..")):
+        assert "is 0.04 USD" in here(*CAT, *words).stderr
+        assert here(*CAT, *words, "--dry-run").returncode == 1
+    monkeypatch.setenv("WAN_NOTEBOOK_PROJECT_BUDGET", "0.03")
+    assert "the budget of this project is 0.03 USD" in here(*CAT).stderr
+    monkeypatch.setenv("WAN_NOTEBOOK_BUDGET", "lots")
+    assert "WAN_NOTEBOOK_BUDGET is no amount of money" in here(*CAT).stderr
+    assert server.asked == []
+
+
 @pytest.mark.parametrize(("key", "submits"), [(b"n\n", 0), (b"y\n", 1)])
 def test_on_a_terminal_an_unknown_price_is_asked_about(folder: Path, server: Hostile, key: bytes, submits: int) -> None:
     server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "FAILED"}}))

@@ -233,18 +233,6 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     assert "ledger" in ledger.trouble
 
 
-def test_forgetting_a_run_forgets_what_was_shown_of_it_and_touches_no_clip(tmp_path):
-    clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"a clip")
-    ledger = Ledger(tmp_path)
-    ledger.claim(row(clip_path=str(clip)), first)
-    ledger.add(row("shown", "downloaded", from_run="run-1"))
-    ledger.add(row("other", "downloaded", from_run="run-9"))
-    assert ledger.forget(["run-1"]) == 2
-    assert [run.run_id for run in ledger.runs()] == ["other"]
-    assert clip.read_bytes() == b"a clip"
-
-
 def test_a_second_ledger_in_one_process_does_not_let_go_of_the_files_locks(tmp_path):
     mine = Ledger(tmp_path)
     mine.add(Run("run-1", "following", time.time()))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from decimal import Decimal
 
 import pytest
 
 from wan_notebook.errors import WanError
+from wan_notebook.ledger import expenses
 from wan_notebook.ledger.runs import Run
-from wan_notebook.ledger.sharing import processes, run_times, slot, spent
+from wan_notebook.ledger.sharing import processes, run_times, slot
 from wan_notebook.ledger.store import Ledger
 
 PLACE = {"model": "m1", "region": "singapore", "endpoint": "https://example.com"}
@@ -69,7 +69,7 @@ def test_a_run_that_was_given_up_taken_over_or_forgotten_meanwhile_may_not_be_se
     waiting(ledger, "given up", "forgotten")
     waiting(Ledger(tmp_path), "another's")
     ledger.update("given up", state="canceled")
-    ledger.forget(["forgotten"])
+    expenses.forget(ledger, ["forgotten"])
     for name in ("given up", "forgotten", "another's"):
         for per_second in (5, None):
             with pytest.raises(WanError, match="not sent from here"):
@@ -99,19 +99,6 @@ def test_run_times_are_those_of_the_same_kind_and_never_mix_simulated_with_real(
     assert run_times(ledger, "m1", "720P", 5, False) == [60.0]
     assert run_times(ledger, "m1", "720P", 5, True) == [61.0]
     assert run_times(ledger, "m1", None, 5, False) == [64.0]
-
-
-def test_money_is_summed_by_currency_and_what_is_not_billed_is_left_out(ledger):
-    for n, (state, amount, currency, source) in enumerate(
-        [
-            ("downloaded", "0.25", "USD", None), ("following", "0.05", "USD", None), ("ambiguous", "1", "CNY", None),
-            ("failed", "9", "USD", None), ("refused", "9", "USD", None), ("canceled", "9", "USD", None),
-            ("downloaded", None, "", None), ("downloaded", "9", "USD", "run-0"),
-        ]
-    ):  # fmt: skip
-        told = {"asked_key": "k", "amount": amount, "currency": currency, "from_run": source, "folder": "f"}
-        ledger.add(Run(f"run-{n}", state, time.time(), **told))
-    assert spent(ledger, "folder = ?", ("f",)) == {"USD": Decimal("0.30"), "CNY": Decimal(1)}
 
 
 def test_processes_that_live_are_counted(ledger, tmp_path):

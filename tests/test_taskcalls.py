@@ -17,7 +17,7 @@ from windows import FORGING, Page
 
 import wan_notebook as wan
 from wan_notebook.hall.session import session
-from wan_notebook.ledger import sharing
+from wan_notebook.ledger.expenses import Purse, Spent
 from wan_notebook.record.model import faults
 from wan_notebook.simulator import Simulator
 from wan_notebook.tasks import JobState
@@ -150,7 +150,9 @@ def test_a_task_that_has_succeeded_is_downloaded_at_once_and_priced_by_its_usage
     assert (row.model, row.amount, row.currency, row.estimated) == ("wan2.6-i2v-flash", "0.2", "USD", 0)
     assert json.loads(row.task)["usage"]["duration"] == 4
     assert (row.asked_key, row.reuse_key) == (None, None)  # it is no twin
-    assert sharing.spent(session().ledger, "run_id = ?", (job.run_id,)) == {}  # and a budget is for what is paid here
+    assert (
+        Purse(session().ledger, row.project, simulated=False).in_project() == Spent()
+    )  # a budget is for what is paid here
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,11 @@ class _OfRequest(click.Command):
 @click.option("-y", "--yes", is_flag=True, help="Submit even where the price is unknown.")
 @click.option("--force", is_flag=True, help="Pay for a new clip even where this very request was paid for already.")
 @click.option("--max-cost", help="The most this clip may cost: 0.5, or '0.5 USD'.")
+@click.option("--budget", help="The most all runs of this command may cost (or WAN_NOTEBOOK_BUDGET).")
+@click.option("--project-budget", help="The most the project may cost, ever (or WAN_NOTEBOOK_PROJECT_BUDGET).")
+@click.option(
+    "--project", type=click.Path(path_type=Path, file_okay=False), help="Its folder, with all below; this one."
+)
 @click.option("--private", is_flag=True, help="Keep the prompts out of record and ledger; their digests stay.")
 @click.option("-n", "--dry-run", is_flag=True, help="Send nothing: show the request, its curl and SDK, the price.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the clip's path and its record, or the dry run.")

@@ -44,8 +44,9 @@ class WanMagics(Configurable):
     output_dir = Unicode("", help="Folder for the clips, relative to the notebook.").tag(config=True)
     embed = Bool(default_value=False, help="Put clips up to 5 MB into the notebook.").tag(config=True)
     private = Bool(default_value=False, help="Keep prompts out of cards, records, ledger and log.").tag(config=True)
-    budget = Anything("", help="The most this kernel may spend: 5, or '5 USD'.").tag(config=True)
-    project_budget = Anything("", help="The most this notebook's folder may spend, over all time.").tag(config=True)
+    budget = Anything("", help="The most this kernel may spend: '5 USD'.").tag(config=True)
+    project_budget = Anything("", help="The most the project may spend, ever: '20 USD'.").tag(config=True)
+    project = Unicode("", help="Its folder, with all below; otherwise the notebook's.").tag(config=True)
 
 
 class VideoMagic:

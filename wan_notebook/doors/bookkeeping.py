@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.doors.options import Parser, add, read
 from wan_notebook.errors import ConfigurationError
+from wan_notebook.ledger import expenses
 from wan_notebook.ledger.runs import OPEN, UNDRIVEN
-from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, select
+from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, money, select
+from wan_notebook.notebook import frontend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
 
 __all__ = ["cached", "forget", "jobs", "runs", "spent"]
 
 LIMIT = 50
 DAY_SECONDS = 24 * 3600
+KEPT = "No clip was deleted, and what was spent stays in the costs and budgets."
 
 
 def runs(ledger: Ledger, *, limit: int = LIMIT, **filters: object) -> Statement:
@@ -48,8 +52,12 @@ def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False) -> str:
                 f"{run_id} is not finished: its clip may be paid for and is not saved yet (task {run.task_id}).",
                 hint="wan-notebook collect fetches it. To forget it all the same say --yes.",
             )
-    ledger.forget(run_ids)
-    return f"forgotten: {', '.join(run_ids)}. No clip was deleted."
+    known = [run for run in map(ledger.run, run_ids) if run]
+    again = " Run again, it is paid for again." if paid_for(known) else ""
+    lost = [run.run_id for run in known if run.task_id is None and run.state in ("submitting", "ambiguous")]
+    again += f" Taken for never accepted, and counted nowhere: {', '.join(lost)}." if lost else ""
+    expenses.forget(ledger, run_ids)
+    return f"forgotten: {', '.join(run_ids)}. {KEPT}{again}"
 
 
 def jobs(ledger: Ledger, line: str) -> Statement:
@@ -67,24 +75,44 @@ def spent(ledger: Ledger, line: str) -> Statement:
     add(parser, "by", flag=False, text="day (default), model or notebook")
     add(parser, "since", flag=False, text="a date")
     said = read(parser, line, str)
-    return costs(ledger.runs(*select(since=said.get("since"))), said.get("by") or "day")
+    return costs(ledger.runs(*select(since=said.get("since")), forgotten=True), said.get("by") or "day")
 
 
 def cached(ledger: Ledger, line: str) -> Statement | str:
-    """``%wan_cache [--prune DAYS] [--gone]``: the saved clips that are shown again; forgets old ones, or lost ones."""
+    """``%wan_cache [--prune DAYS] [--gone] [--yes]``: the saved clips that are shown again; forgets old or lost ones.
+
+    Raises
+    ------
+    BudgetError
+        What is to be forgotten would be paid for again, and nobody can be asked.
+    """
     parser = Parser("%wan_cache")
     add(parser, "prune", flag=False, text="forget those made more than so many days ago")
     add(parser, "gone", flag=True, text="forget those whose file is gone")
+    add(parser, "yes", flag=True, text="do not ask, also where a run would be paid for again")
     said = read(parser, line, str)
     everything = ledger.runs()
     if "prune" not in said and not said.get("gone"):
         return cache(everything)
     before = time.time() - _number(said["prune"], "--prune") * DAY_SECONDS if "prune" in said else 0.0
     kept = [run for run in everything if run.state not in OPEN]
-    old = [r.run_id for r in kept if r.created_at < before]
-    if said.get("gone"):
-        old += [r.run_id for r in kept if r.clip_path and not Path(r.clip_path).is_file()]
-    return f"forgotten: {count(ledger.forget(dict.fromkeys(old)), 'run')}. No clip was deleted."
+    lost = [run for run in kept if said.get("gone") and run.clip_path and not Path(run.clip_path).is_file()]
+    old = [run for run in kept if run.created_at < before and run not in lost]
+    if (paid := paid_for([*old, *lost])) and not said.get("yes") and not frontend.ask(_again(paid)):
+        return "Nothing was forgotten."
+    return f"forgotten: {count(expenses.forget(ledger, [run.run_id for run in (*old, *lost)]), 'run')}. {KEPT}"
+
+
+def paid_for(runs: Sequence[Run]) -> list[Run]:
+    """Those whose clip would be paid for again if they were forgotten."""
+    return [run for run in runs if run.from_run is None and run.state == "downloaded" and not run.simulated]
+
+
+def _again(paid: Sequence[Run]) -> str:
+    away = sum(not Path(run.clip_path or "").parent.is_dir() for run in paid)
+    mounted = f" The folder of {count(away, 'clip')} is not there: is a disk not mounted, or a folder renamed?"
+    cost = f"{count(len(paid), 'run')} ({money(paid)})"
+    return f"Forget {cost}? Run again, they would be paid for again.{mounted if away else ''}"
 
 
 def _number(said: object, what: str) -> int:

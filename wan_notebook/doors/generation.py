@@ -63,6 +63,9 @@ def generate(
     yes: bool,
     force: bool,
     max_cost: str | None,
+    budget: str | None,
+    project_budget: str | None,
+    project: Path | None,
     private: bool,
     dry_run: bool,
     as_json: bool,
@@ -81,7 +84,13 @@ def generate(
     for remark in remarks:
         click.echo(f"{remark.message}", err=True)
     if dry_run:
-        dry = rehearse(request, name=name, region=region, output_dir=output_dir, max_cost=max_cost, private=private)
+        limits: dict[str, Any] = {
+            "max_cost": max_cost,
+            "budget": budget,
+            "project_budget": project_budget,
+            "project": project,
+        }
+        dry = rehearse(request, name=name, region=region, output_dir=output_dir, private=private, **limits)
         click.echo(as_text(dry.as_dict()) if as_json else str(dry))
         return 1 if dry.problems else 0
     settings = Settings.resolve(region=region)
@@ -93,6 +102,9 @@ def generate(
         yes=yes,
         force=force,
         max_cost=max_cost,
+        budget=budget,
+        project_budget=project_budget,
+        project=project,
         private=private,
         watch=[progress()],
     )
@@ -110,6 +122,9 @@ def replay(
     yes: bool,
     force: bool,
     max_cost: str | None,
+    budget: str | None,
+    project_budget: str | None,
+    project: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -130,6 +145,9 @@ def replay(
         yes=yes,
         force=force,
         max_cost=max_cost,
+        budget=budget,
+        project_budget=project_budget,
+        project=project,
         say=lambda text: click.echo(text, err=True),
         watch=[progress()],
     )

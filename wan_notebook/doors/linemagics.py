@@ -72,7 +72,7 @@ def wan_costs(line: str = "") -> None:
 
 
 def wan_cache(line: str = "") -> None:
-    """``%wan_cache [--prune DAYS] [--gone]``: the saved clips that are shown again; forgets runs, deletes no clip."""
+    """``%wan_cache [--prune DAYS] [--gone] [--yes]``: saved clips that are shown again; forgets runs, not clips."""
     _show_books("cached", line)
 
 

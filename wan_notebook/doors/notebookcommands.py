@@ -59,6 +59,11 @@ def verify(notebook: Path, as_json: bool) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before paying.")
 @click.option("--force", is_flag=True, help="Pay even where a replay of this run is still under way.")
 @click.option("--max-cost", help="The most it may cost: 0.5, or '0.5 USD'.")
+@click.option("--budget", help="The most all runs of this command may cost (or WAN_NOTEBOOK_BUDGET).")
+@click.option("--project-budget", help="The most the project may cost, ever (or WAN_NOTEBOOK_PROJECT_BUDGET).")
+@click.option(
+    "--project", type=click.Path(path_type=Path, file_okay=False), help="Its folder, with all below; this one."
+)
 @click.option("--prompt", help="Given again, where the record holds its digest only.")
 @click.option("--negative-prompt", help="The same.")
 @click.option("--image", help="Given again, where its file is gone or it was at an address.")

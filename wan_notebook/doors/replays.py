@@ -197,6 +197,9 @@ def begin(
     yes: bool = False,
     force: bool = False,
     max_cost: float | str | None = None,
+    budget: str | None = None,
+    project_budget: str | None = None,
+    project: str | Path | None = None,
     say: Callable[[str], object] | None = None,
     watch: Sequence[Callable[[JobUpdate], None]] = (),
 ) -> Job:
@@ -219,10 +222,19 @@ def begin(
         (say or announce)(str(plan))
     if asking and not frontend.ask(f"Replay it in {region.title()}? {phrases.price(cost, simulated=False)}."):
         raise BudgetError("not replayed.", hint="Nothing was sent and nothing is billed.")
-    terms = replace(arguments.terms(force=force, max_cost=max_cost), anew=True, body=record["request"]["sent_sha256"])
+    terms = arguments.terms(
+        force=force,
+        yes=yes or cost.amount is None,  # confirmed above
+        max_cost=max_cost,
+        budget=budget,
+        project_budget=project_budget,
+        project=project,
+    )
+    terms = replace(terms, anew=True, body=record["request"]["sent_sha256"])
     film, missing = film_of(record, folder, frontend.notebook_folder())
     scope = f"replay-{secrets.token_hex(8)}"  # counted by itself: two of one run are one while the first is under way
-    start = partial(hall.submit, again.request, settings, terms=terms, scope=scope, replay_of=record["run_id"])
+    how = {"terms": terms, "ask": frontend.ask, "scope": scope, "replay_of": record["run_id"]}
+    start = partial(hall.submit, again.request, settings, **how)
     return cells.begun(
         start,
         name=name or record["name"],

@@ -151,10 +151,11 @@ async def _look(client: WanClient, ledger: Ledger, run: Run, lost_at: float | No
         gap = "what answers at this address now is not what it was sent to"
     if more:
         gap = "the service's task list could not be read to its end"
-    marks = ", ".join("?" * len(listed))
-    where = f"reuse_key IS NOT NULL AND task_id IN ({marks})"  # submitted from here; those attached to may be it
-    known = {one.task_id: one for one in ledger.runs(where, [row.task_id for row in listed])}
-    mine = {row.api_key_id for row in listed if row.task_id in known and known[row.task_id].payer == ledger.owner}
+    ids = [row.task_id for row in listed]
+    marks = ", ".join("?" * len(ids))
+    where = f"asked_key IS NOT NULL AND task_id IN ({marks})"  # submitted from here; those attached to may be it
+    known = {one.task_id: one for one in ledger.runs(where, ids, forgotten=True)}
+    mine = {row.api_key_id for row in listed if row.task_id in known and known[row.task_id].payer == ledger.payer}
     keys = mine or {row.api_key_id for row in listed if row.task_id in known}
     fitting, doubtful = [], []
     for row in listed:

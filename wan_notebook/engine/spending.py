@@ -7,20 +7,20 @@ themselves.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from wan_notebook.errors import BudgetError, ConfigurationError
+from wan_notebook.ledger.expenses import Spent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
+    from wan_notebook.ledger.expenses import Purse
     from wan_notebook.tasks import Cost
 
-    Spent = Callable[[], Mapping[str, Decimal]]
-
-__all__ = ["Money", "Terms", "allow"]
+__all__ = ["Money", "Terms"]
 
 MONEY = re.compile(r"(?P<amount>[0-9]{1,9}(\.[0-9]{1,9})?)\s*(?P<currency>[A-Za-z]{3})?", re.ASCII)
 NOT_BILLED = "Nothing was sent and nothing is billed."
@@ -64,7 +64,7 @@ class Money:
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which a run may be paid.
+    """Under which runs may be paid.
 
     Parameters
     ----------
@@ -74,83 +74,113 @@ class Terms:
         Make a new clip even where one was saved; a job of the same request that is still under way is followed.
     body : str or None
         SHA-256 of the body as it must be recorded (a replay's); no other is sent.
+    yes : bool
+        Confirmed in advance: pay although a price is not known.
     max_cost, session, project : Money or None
-        The most this run, all runs of this process, all runs of this notebook folder may cost.
+        The most that this, all runs of this session, all runs of this project may cost; what a session and a project
+        are stands in :mod:`~wan_notebook.ledger.expenses`.
+    folder : str or None
+        The project's folder, resolved; None for the notebook's own.
     """
 
     force: bool = False
     anew: bool = False
     body: str | None = None
+    yes: bool = False
     max_cost: Money | None = None
     session: Money | None = None
     project: Money | None = None
+    folder: str | None = None
 
     @property
     def limited(self) -> bool:
         """Whether there is any limit."""
         return not (self.max_cost is self.session is self.project is None)
 
-    def check(self, cost: Cost, *, in_session: Spent, in_project: Spent) -> None:
-        """Refuse what would cost more than is allowed.
+    def check(
+        self,
+        *costs: Cost,
+        purse: Purse,
+        ask: Callable[[str], bool] | None = None,
+    ) -> Terms:
+        """Refuse what would cost more than is allowed, or whose price nobody knows and nobody confirmed.
 
         Parameters
         ----------
-        cost : Cost
-            The estimate for this run.
-        in_session, in_project : callable
-            What has been spent or promised already, by currency.
+        *costs : Cost
+            The estimates of all that is to be paid together: one run's, or those of a sweep.
+        purse : Purse
+            What has been spent or promised already.
+        ask : callable, optional
+            Asks the person; raises BudgetError where nobody can be asked, as without it.
+
+        Returns
+        -------
+        Terms
+            The same, with what was confirmed.
 
         Raises
         ------
         BudgetError
         """
+        terms, unknown = self, [cost for cost in costs if cost.amount is None]
+        if unknown and not self.limited and purse.billed:  # nobody is asked about the prices of a simulator
+            what = "this clip" if len(costs) == 1 else f"{len(unknown)} of {len(costs)} clips"
+            terms = _confirmed(terms, f"the price of {what} in {unknown[0].region} is unknown.", ask)
         for limit, spent, name in (
-            (self.max_cost, dict, "--max-cost (max_cost=)"),
-            (self.session, in_session, "the budget of this session"),
-            (self.project, in_project, "the budget of this notebook's folder"),
+            (self.max_cost, Spent, "--max-cost (max_cost=)"),
+            (self.session, purse.in_session, "the budget of this session"),
+            (self.project, purse.in_project, "the budget of this project"),
         ):
             if limit is not None:
-                _hold(cost, limit, spent(), name)
+                left_out = _hold(costs, limit, spent(), name)
+                if left_out:
+                    terms = _confirmed(terms, left_out, ask)
+        return terms
 
 
-def allow(cost: Cost, *, yes: bool, ask: Callable[[str], bool]) -> None:
-    """Let a submit through whose price is known, or unknown and confirmed.
-
-    Parameters
-    ----------
-    cost : Cost
-        The estimate; an unknown price is never taken for 0.
-    yes : bool
-        Confirmed in advance (``--yes``).
-    ask : callable
-        Asks the person; raises BudgetError where nobody can be asked.
-
-    Raises
-    ------
-    BudgetError
-        The answer was no, or nobody could be asked.
-    """
-    if cost.amount is not None or yes:
-        return
-    if not ask(f"The price of this clip in {cost.region} is unknown. Submit it all the same?"):
-        raise BudgetError("not submitted: the price is unknown and was not confirmed.", hint="Nothing is billed.")
+def _confirmed(terms: Terms, why: str, ask: Callable[[str], bool] | None) -> Terms:
+    if terms.yes:
+        return terms
+    if ask is None:
+        raise BudgetError(f"not submitted: {why}", hint=f"Say it in advance: --yes (yes=True). {NOT_BILLED}")
+    if not ask(f"{why[0].upper()}{why[1:]} Submit it all the same?"):
+        raise BudgetError(f"not submitted: {why.rstrip('.')}, and it was not confirmed.", hint=NOT_BILLED)
+    return replace(terms, yes=True)
 
 
-def _hold(cost: Cost, limit: Money, spent: Mapping[str, Decimal], name: str) -> None:
-    if cost.amount is None:
+def _hold(costs: Sequence[Cost], limit: Money, spent: Spent, name: str) -> str:
+    """Keep a limit; what has to be confirmed, because the sum that was compared does not hold it."""
+    if unknown := next((cost for cost in costs if cost.amount is None), None):
         raise BudgetError(
-            f"not submitted: the price in {cost.region} is unknown, so {name} cannot be kept.",
+            f"not submitted: the price in {unknown.region} is unknown, so {name} cannot be kept.",
             hint=f"Take the limit away to be asked instead. {NOT_BILLED}",
         )
-    if limit.currency and limit.currency != cost.currency:
+    total, currencies = sum((cost.amount for cost in costs if cost.amount), Decimal(0)), {c.currency for c in costs}
+    if limit.currency and currencies - {limit.currency}:
         raise BudgetError(
-            f"not submitted: it is billed in {cost.currency}, and {name} is {limit}; currencies are not converted.",
-            hint=f"Give the limit in {cost.currency}. {NOT_BILLED}",
+            f"not submitted: it is billed in {_listed(currencies)}, and {name} is {limit}; "
+            "currencies are not converted.",
+            hint=f"Give the limit in {_listed(currencies)}. {NOT_BILLED}",
         )
-    before = spent.get(cost.currency, Decimal(0))
-    if before + cost.amount > limit.amount:
-        used = f", {Money(before, cost.currency)} of it spent or promised already" if before else ""
+    if not limit.currency and len(counted := currencies | {known for known, sum_ in spent.sums.items() if sum_}) > 1:
         raise BudgetError(
-            f"not submitted: it would cost {cost}, and {name} is {Money(limit.amount, cost.currency)}{used}.",
-            hint=f"Raise the limit, or ask for less (duration, resolution, --no-audio). {NOT_BILLED}",
+            f"not submitted: {name} is {limit} of no currency, and {_listed(counted)} are counted; "
+            "they are not added up.",
+            hint=f'Name its currency: "{limit} {min(currencies)}". {NOT_BILLED}',
         )
+    for currency in currencies:
+        before = spent.sums.get(currency, Decimal(0))
+        if before + total > limit.amount:
+            price = costs[0] if len(costs) == 1 else f"about {Money(total, currency)} for {len(costs)} clips"
+            used = f", {Money(before, currency)} of it spent or promised already" if before else ""
+            raise BudgetError(
+                f"not submitted: it would cost {price}, and {name} is {Money(limit.amount, currency)}{used}.",
+                hint=f"Raise the limit, or ask for less (duration, resolution, --no-audio). {NOT_BILLED}",
+            )
+    runs = "1 earlier run" if spent.unknown == 1 else f"{spent.unknown} earlier runs"
+    return f"the price of {runs} is unknown and not counted in {name}." if spent.unknown else ""
+
+
+def _listed(currencies: set[str]) -> str:
+    return " and ".join(sorted(currencies))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import secrets
 import threading
 import time
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.config import SIMULATOR, home
@@ -22,6 +21,7 @@ from wan_notebook.engine.spending import Terms
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.hall.switchboard import Switchboard
+from wan_notebook.hall.versions import versions
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.identity import Turns
 from wan_notebook.ledger.journal import Journal
@@ -67,7 +67,7 @@ class Session:
 
     def __init__(self, front_end: str = "script", regions: Mapping[str, Region] | None = None) -> None:
         self.front_end = front_end
-        self.switchboard = Switchboard(f"wan-notebook/{_versions(front_end)['wan_notebook']}", regions)
+        self.switchboard = Switchboard(f"wan-notebook/{versions(front_end)['wan_notebook']}", regions)
         self.jobs: list[Job] = []
         self._ledger: Ledger | None = None
         self._turns = Turns()
@@ -159,6 +159,8 @@ class Session:
             The notebook's folder, and where clips are kept.
         terms : Terms
             Under which a new task may be paid.
+        ask : callable, optional
+            Asks the person before an unknown price is paid.
         notebook : Path, optional
             The notebook's file.
         notes : sequence of str
@@ -183,6 +185,7 @@ class Session:
         outputs: Path,
         task: Task | None = None,
         terms: Terms = NO_LIMITS,
+        ask: Callable[[str], bool] | None = None,
         scope: str = "",
         name: str | None = None,
         variable: str | None = None,
@@ -217,13 +220,13 @@ class Session:
         stem = stem_for(name, update.created_at)
         journal = Journal(
             self.ledger,
-            first_row(update, settings, outputs=outputs, stem=stem, notebook=notebook),
+            first_row(update, settings, outputs=outputs, stem=stem, notebook=notebook, project=terms.folder),
             terms=terms,
             record=self.record,
             simulated=True if base_url is None else None if is_loopback(base_url) else False,
         )
         if task is None:
-            journal.precheck(cost)
+            journal.precheck(cost, ask)
         counted = scope if task is None else None
         return self.drive(update, settings, journal, outputs=outputs, stem=stem, scope=counted, watch=watch, show=show)
 
@@ -260,7 +263,7 @@ class Session:
 
     def record(self, update: JobUpdate) -> dict[str, Any]:
         """The provenance record of an update."""
-        return build_record(update, versions=_versions(self.front_end))
+        return build_record(update, versions=versions(self.front_end))
 
     def bundle(self, update: JobUpdate, **how: Any) -> dict[str, Any]:
         """What a cell's output holds: the card or the video, ``how`` as for rendering, and the record."""
@@ -276,18 +279,6 @@ class Session:
                 side_file(self.record(replace(update, folder=clip.parent)), clip)
             except OSError as error:
                 log.warning("%s has no side file (%s)", clip.name, error.strerror)
-
-
-@cache
-def _versions(front_end: str) -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {
-        "wan_notebook": version("wan-notebook"),
-        "python": platform.python_version(),
-        "platform": platform.system(),
-        "front_end": front_end,
-    }
 
 
 _sessions: dict[int, Session] = {}

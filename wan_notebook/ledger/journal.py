@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.ledger import sharing
+from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.identity import reuse_key
 from wan_notebook.ledger.runs import OVER, Run
 from wan_notebook.record.provenance import canonical_json
@@ -91,8 +92,8 @@ class Journal:
     def _is_usable(self, run: Run) -> bool:
         return not self.terms.force and run.state not in self._useless and run.run_id not in self._passed
 
-    def precheck(self, cost: Cost) -> None:
-        """Refuse at once what may not be paid, unless it may turn out to be paid for already.
+    def precheck(self, cost: Cost, ask: Callable[[str], bool] | None) -> None:
+        """Refuse at once what may not be paid, or ask; unless it may turn out to be paid for already.
 
         Raises
         ------
@@ -100,7 +101,17 @@ class Journal:
         """
         where = f"asked_key = ? AND from_run IS NULL AND state NOT IN ({', '.join('?' * len(self._useless))})"
         if self.terms.force or not self.ledger.runs(where, (self._run.asked_key, *self._useless), limit=1):
-            self._check(cost)
+            self.terms = self.check(cost, ask)
+
+    def check(self, cost: Cost, ask: Callable[[str], bool] | None = None) -> Terms:
+        """The terms under which it may be paid, after what was spent or promised before; as ``Terms.check``.
+
+        Raises
+        ------
+        BudgetError
+        """
+        purse = Purse(self.ledger, self._run.project or "", self.simulated, self._run.endpoint)
+        return self.terms.check(cost, purse=purse, ask=ask)
 
     async def identify(self, media: Mapping[str, SentMedia]) -> None:
         """Find out which request this is, now that the media are ready."""
@@ -128,7 +139,7 @@ class Journal:
         def judge(same: Sequence[Run]) -> Run | None:
             found = self._choose(same, self.simulated)
             if found is None and update.cost is not None:
-                self._check(update.cost)
+                self.check(update.cost)
             return found
 
         found = self.ledger.claim(run, judge)
@@ -223,20 +234,6 @@ class Journal:
             if self._is_usable(run) and alike:
                 return run
         return None
-
-    def _check(self, cost: Cost) -> None:
-        if not self.terms.limited:
-            return
-        kind = self.simulated
-        if kind is None:  # an address of this machine: what it was the last time
-            known = self.ledger.runs("endpoint = ? AND simulated IS NOT NULL", (self._run.endpoint,), limit=1)
-            kind = bool(known and known[0].simulated)
-        same, pair = "COALESCE(simulated, ?) = ?", (kind, kind)
-        self.terms.check(
-            cost,
-            in_session=lambda: sharing.spent(self.ledger, f"payer = ? AND {same}", (self.ledger.owner, *pair)),
-            in_project=lambda: sharing.spent(self.ledger, f"folder = ? AND {same}", (self._run.folder, *pair)),
-        )
 
     def _columns(self, update: JobUpdate) -> dict[str, Any]:
         update, record = hushed(update), self._record(update)

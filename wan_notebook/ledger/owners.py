@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import threading
 
-__all__ = ["LEASE_SECONDS", "held_at_forks", "host", "is_gone", "is_shared", "is_there", "itself"]
+__all__ = ["LEASE_SECONDS", "held_at_forks", "host", "is_gone", "is_shared", "is_there", "itself", "payer"]
 
 LEASE_SECONDS = 15.0  # a process that has said nothing for so long is taken for dead
 SHARED_FILE_SYSTEMS = frozenset(
@@ -23,6 +23,12 @@ SHARED_FILE_SYSTEMS = frozenset(
 def itself() -> tuple[str, str]:
     """A name for this process that no other one ever has, and when it was started."""
     return f"{os.getpid()}-{secrets.token_hex(6)}", _begun(os.getpid())
+
+
+@cache
+def payer() -> str:
+    """A name for this session: this process and those that are forked from it, which spend one budget together."""
+    return itself()[0]
 
 
 @cache

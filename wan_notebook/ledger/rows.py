@@ -1,8 +1,9 @@
-"""From a job's picture to its first row in the ledger, and from a row back to its task; pure."""
+"""From a job's picture to its first row in the ledger, and from a row back to its task."""
 
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from wan_notebook.ledger.identity import asked_key
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["first_row", "known_task"]
 
 
-def first_row(update: JobUpdate, settings: Settings, *, outputs: Path, stem: str, notebook: Path | None) -> Run:
+def first_row(
+    update: JobUpdate,
+    settings: Settings,
+    *,
+    outputs: Path,
+    stem: str,
+    notebook: Path | None,
+    project: str | None = None,
+) -> Run:
     """What the ledger keeps of a run from the first."""
     values = update.request.effective()
     return Run(
@@ -37,6 +46,7 @@ def first_row(update: JobUpdate, settings: Settings, *, outputs: Path, stem: str
         duration=values["duration"],
         notebook=str(notebook) if notebook else None,
         folder=str(update.folder),
+        project=project or os.path.realpath(update.folder or ""),
         outputs=str(outputs),
         stem=stem,
         cell_id=update.cell_id,

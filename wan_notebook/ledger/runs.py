@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["COLUMNS", "FILE", "MIGRATIONS", "OPEN", "OVER", "UNDRIVEN", "Run"]
+__all__ = ["COLUMNS", "FILE", "FORGOTTEN", "FREE", "MIGRATIONS", "OPEN", "OVER", "UNDRIVEN", "Run"]
 
 FILE = "ledger.sqlite3"
 UNDRIVEN = ("detached", "undelivered", "ambiguous")  # nobody follows them, and yet they are not over
 OPEN = ("waiting", "submitting", "following", "downloading", *UNDRIVEN)
 OVER = ("downloaded", "refused", "failed", "canceled", "expired")  # any other word is a later version's, and counts
+FREE = ("refused", "failed", "canceled")  # nothing is billed for those
+FORGOTTEN = "forgotten"  # found no more; kept for what was spent
 
 
 # One step per version, each additive: an older version goes on reading and writing what it knows.
@@ -33,6 +35,7 @@ MIGRATIONS = (
     );
     """,
     "ALTER TABLE runs ADD COLUMN sent_at REAL;",
+    "ALTER TABLE runs ADD COLUMN project TEXT; ALTER TABLE runs ADD COLUMN account TEXT;",
 )
 
 
@@ -55,7 +58,11 @@ class Run:
     sent_at : float or None
         When its POST went out last.
     owner, payer : str or None
-        The process that drives it, and the one that paid for it.
+        The process that drives it, and the session that paid for it.
+    project : str or None
+        The folder as it really lay on the disk, whose budget it counts for.
+    account : str or None
+        A fingerprint of the key it was sent with.
     """
 
     run_id: str
@@ -101,6 +108,8 @@ class Run:
     payer: str | None = None
     sent_at: float | None = None
     record: str | None = None
+    project: str | None = None
+    account: str | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Run))

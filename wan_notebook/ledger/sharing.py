@@ -1,9 +1,8 @@
-"""What all processes of a user share: places at the service, the times its runs took, and the money they cost."""
+"""What all processes of a user share: places at the service, and the times its runs took."""
 
 from __future__ import annotations
 
 import time
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
@@ -11,11 +10,10 @@ from wan_notebook.ledger.owners import LEASE_SECONDS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
 
     from wan_notebook.ledger.store import Ledger
 
-__all__ = ["processes", "run_times", "slot", "spent"]
+__all__ = ["processes", "run_times", "slot"]
 
 SHORTEST_SECONDS = 0.02
 PLACE_SECONDS = 5.0  # until it is worth asking again for a free place
@@ -78,15 +76,3 @@ def processes(ledger: Ledger) -> int:
     sql = "SELECT COUNT(*) FROM owners WHERE beat > ? AND owner != ?"
     since = time.time() - LEASE_SECONDS
     return 1 + int(ledger.read(lambda db: db.execute(sql, (since, ledger.owner)).fetchone()[0]))
-
-
-def spent(ledger: Ledger, where: str, values: Sequence[Any]) -> dict[str, Decimal]:
-    """What the runs in question cost, or will if they succeed, by currency; without attached ones and what is free."""
-    sql = (
-        "SELECT currency, amount FROM runs WHERE from_run IS NULL AND asked_key IS NOT NULL AND amount IS NOT NULL "  # noqa: S608  our own SQL
-        f"AND state NOT IN ('refused', 'failed', 'canceled') AND {where}"
-    )
-    sums: dict[str, Decimal] = {}
-    for currency, amount in ledger.read(lambda db: db.execute(sql, values).fetchall()):
-        sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
-    return sums

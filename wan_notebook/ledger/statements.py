@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.ledger.runs import OPEN, UNDRIVEN
+from wan_notebook.ledger.runs import FREE, OPEN, UNDRIVEN
 from wan_notebook.words.markup import MUTED, bullets, columns, tag
 from wan_notebook.words.phrases import clean, moment, path_shortened, shortened
 from wan_notebook.words.wording import file_size, one_of, shown
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.ledger.runs import Run
 
-__all__ = ["BY", "Statement", "cache", "costs", "count", "listed", "select"]
+__all__ = ["BY", "Statement", "cache", "costs", "count", "listed", "money", "select"]
 
 WIDEST = 60
 FILE = "File"  # the heading of a column of paths
@@ -30,7 +30,6 @@ BY: dict[str, Callable[[Run], str]] = {
     "model": lambda run: run.model or "unknown",
     "notebook": lambda run: run.notebook or f"{run.folder or '?'} (no notebook)",
 }
-FREE = ("refused", "failed", "canceled")
 TOLD = (
     "run_id", "state", "model", "region", "endpoint", "simulated", "task_id", "request_id", "name", "notebook",
     "folder", "cell_id", "seed", "resolution", "duration", "amount", "currency", "estimated", "clip_path",
@@ -161,25 +160,35 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
         raise InvalidRequestError([Problem("by", shown(by), "costs are not grouped by that", one_of(BY))])
     groups: dict[tuple[bool, str, str], list[Run]] = defaultdict(list)
     for run in _once_each_task(runs):
-        if run.from_run is None and run.state not in FREE:
+        if run.from_run is None and run.state not in (*FREE, "waiting"):  # nothing was sent yet
             groups[bool(run.simulated), BY[by](run), run.currency or ""].append(run)
     rows, data = [], []
     for (simulated, key, currency), members in sorted(groups.items(), reverse=by == "day"):
         known = [Decimal(run.amount) for run in members if run.amount is not None]
-        unknown, about = len(members) - len(known), any(run.estimated for run in members)
-        total = f"{sum(known, Decimal(0)).normalize():f}"
-        words = f"{'about ' if about else ''}{total} {currency}" if known else ""
-        words = " + ".join(filter(None, (words, f"{unknown} of unknown price" if unknown else "")))
-        rows.append((key, "simulated" if simulated else "real", str(len(members)), words))
+        rows.append((key, "simulated" if simulated else "real", str(len(members)), money(members)))
         data.append(
-            {by: key, "simulated": simulated, "runs": len(members), "currency": currency, "amount": total,
-             "unknown": unknown, "estimated": about}
+            {by: key, "simulated": simulated, "runs": len(members), "currency": currency or None,
+             "amount": f"{sum(known, Decimal(0)).normalize():f}" if known else None,
+             "unknown": len(members) - len(known), "estimated": any(run.estimated for run in members)}
         )  # fmt: skip
     remarks = [
+        *(["Days are of UTC."] if by == "day" else []),
         "From the dated price table and the seconds the service reported; the bill in the console decides.",
         "Simulated runs cost nothing: theirs is what real ones would cost. Refused, failed and canceled runs are free.",
     ]
     return Statement(f"costs by {by}", (by.title(), "Kind", "Runs", "Cost"), rows, remarks if rows else (), data)
+
+
+def money(runs: Sequence[Run]) -> str:
+    """What runs cost together: each currency for itself, and how many have no known price."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    about = {run.currency for run in runs if run.estimated}
+    for run in runs:
+        if run.amount is not None:
+            sums[run.currency or ""] += Decimal(run.amount)
+    unknown = sum(run.amount is None for run in runs)
+    words = [f"{'about ' if name in about else ''}{sums[name].normalize():f} {name}".strip() for name in sorted(sums)]
+    return " + ".join([*words, *([f"{unknown} of unknown price"] if unknown else [])])
 
 
 def _once_each_task(runs: Iterable[Run]) -> list[Run]:

@@ -18,11 +18,11 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.errors import WanError
-from wan_notebook.ledger.owners import LEASE_SECONDS, held_at_forks, host, is_gone, is_shared, is_there, itself
-from wan_notebook.ledger.runs import COLUMNS, FILE, MIGRATIONS, OPEN, UNDRIVEN, Run
+from wan_notebook.ledger.owners import LEASE_SECONDS, held_at_forks, host, is_gone, is_shared, is_there, itself, payer
+from wan_notebook.ledger.runs import COLUMNS, FILE, FORGOTTEN, MIGRATIONS, OPEN, UNDRIVEN, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = ["Ledger"]
@@ -52,12 +52,15 @@ class Ledger:
         Why nothing can be written to the file; empty while all is well.
     owner : str
         This process, as it stands in the rows it drives.
+    payer : str
+        This session, as it stands in the rows it pays for.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self.trouble = ""
         self.owner, self._begun = itself()
+        self.payer = payer()
         self._lock = held_at_forks(threading.RLock())
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
@@ -143,20 +146,17 @@ class Ledger:
         """The row of one run."""
         return next(iter(self.runs("run_id = ?", (run_id,))), None)
 
-    def runs(self, where: str = "1", values: Sequence[Any] = (), *, limit: int = -1) -> list[Run]:
+    def runs(
+        self, where: str = "1", values: Sequence[Any] = (), *, limit: int = -1, forgotten: bool = False
+    ) -> list[Run]:
         """Rows, newest first; ``where`` is SQL of our own, ``values`` what stands for its question marks."""
-        sql = f"{SELECT} WHERE {where} ORDER BY created_at DESC, rowid DESC LIMIT ?"
+        known = "1" if forgotten else f"state != '{FORGOTTEN}'"
+        sql = f"{SELECT} WHERE ({where}) AND {known} ORDER BY created_at DESC, rowid DESC LIMIT ?"
         return self.read(lambda db: _runs(db.execute(sql, (*values, limit))))
 
     def beat(self) -> None:
         """Say that this process lives; to be repeated well within the 15 s of a lease."""
         self.write(self._enter)
-
-    def forget(self, run_ids: Iterable[str]) -> int:
-        """Forget rows, and what was shown again from them; never touches a clip. Returns how many."""
-        ids = [(run_id, run_id) for run_id in run_ids]
-        sql = "DELETE FROM runs WHERE run_id = ? OR from_run = ?"
-        return self.write(lambda db: db.executemany(sql, ids).rowcount)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -168,7 +168,7 @@ class Ledger:
     # Inside a transaction:
 
     def _insert(self, db: sqlite3.Connection, run: Run) -> None:
-        values = {**vars(run), "owner": self.owner, "payer": self.owner, "updated_at": time.time()}
+        values = {**vars(run), "owner": self.owner, "payer": self.payer, "updated_at": time.time()}
         marks = ", ".join(f":{name}" for name in COLUMNS)
         db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
         self._enter(db)

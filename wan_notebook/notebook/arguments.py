@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -121,18 +122,42 @@ def outputs(output_dir: str | Path | None) -> Path:
     return chosen if chosen.is_absolute() else frontend.notebook_folder() / chosen
 
 
-def terms(*, force: bool, max_cost: float | str | None) -> Terms:
-    """Under which a run may be paid, with the budgets that ``%config`` sets.
+def terms(
+    *,
+    force: bool,
+    yes: bool,
+    max_cost: float | str | None,
+    budget: str | None = None,
+    project_budget: str | None = None,
+    project: str | Path | None = None,
+) -> Terms:
+    """Under which a run may be paid; what is not given is what ``%config`` says, or the environment.
 
     Raises
     ------
     ConfigurationError
         A limit is no amount of money.
     """
-    preferences = frontend.preferences()
+
+    def said(name: str, given: object) -> tuple[str, object]:
+        variable = f"WAN_NOTEBOOK_{name.upper()}"
+        places = {
+            f"--{name.replace('_', '-')}": given,
+            f"WanMagics.{name}": frontend.preferences().get(name),
+            variable: os.environ.get(variable),
+        }
+        return next(((where, value) for where, value in places.items() if value not in (None, "")), (name, None))
+
+    def limit(name: str, given: object) -> Money | None:
+        where, value = said(name, given)
+        return Money.read(value, where)
+
+    folder = said("project", project)[1]
     return Terms(
         force=force,
+        yes=yes,
         max_cost=Money.read(max_cost, "max_cost"),
-        session=Money.read(preferences.get("budget"), "WanMagics.budget"),
-        project=Money.read(preferences.get("project_budget"), "WanMagics.project_budget"),
+        session=limit("budget", budget),
+        project=limit("project_budget", project_budget),
+        folder=os.path.realpath(frontend.notebook_folder() / Path(str(folder)).expanduser()) if folder else None,
     )

@@ -10,8 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.config import SIMULATOR
-from wan_notebook.engine import spending
 from wan_notebook.hall.session import session
 from wan_notebook.keys import seal
 from wan_notebook.notebook import arguments, cards, frontend
@@ -179,6 +177,9 @@ def launch(
     yes: bool = False,
     force: bool = False,
     max_cost: float | str | None = None,
+    budget: str | None = None,
+    project_budget: str | None = None,
+    project: str | Path | None = None,
     private: bool = False,
     variable: str | None = None,
     watch: Sequence[Callable[[JobUpdate], None]] = (),
@@ -193,13 +194,12 @@ def launch(
         More observers of the job, told on the runner's thread.
     """
     hall, notes = session(), arguments.check_key(settings)
-    region, cost = hall.check(request, settings)
-    notes += phrases.unpriced(cost)
-    terms = arguments.terms(force=force, max_cost=max_cost)
-    if region != SIMULATOR and not terms.limited:  # nothing is billed there; under a limit no price stays unknown
-        spending.allow(cost, yes=yes, ask=frontend.ask)
+    notes += phrases.unpriced(hall.check(request, settings)[1])
+    terms = arguments.terms(
+        force=force, yes=yes, max_cost=max_cost, budget=budget, project_budget=project_budget, project=project
+    )
     return begun(
-        partial(hall.submit, request, settings, terms=terms, scope=frontend.scope()),
+        partial(hall.submit, request, settings, terms=terms, ask=frontend.ask, scope=frontend.scope()),
         name=name,
         output_dir=output_dir,
         embed=embed,

@@ -10,29 +10,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.config import SIMULATOR, home
+from wan_notebook.config import SIMULATOR
 from wan_notebook.engine import pricing
 from wan_notebook.engine.clips import keep_input
-from wan_notebook.engine.spending import Money, Terms
-from wan_notebook.errors import BudgetError, ConfigurationError, InvalidRequestError, Problem
+from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.keys import Secret, seal
-from wan_notebook.ledger.identity import asked_key, reuse_key
-from wan_notebook.ledger.runs import FILE, OPEN
-from wan_notebook.ledger.store import Ledger
 from wan_notebook.media.medium import SentMedia
 from wan_notebook.notebook import arguments, frontend
+from wan_notebook.notebook.outlook import limit_problem, paid_before
 from wan_notebook.request.declaration import region_problems
 from wan_notebook.request.frames import stored
 from wan_notebook.request.provision import needs_fetching, provide, upload_above
 from wan_notebook.service.hosts import address_of, region_of, tariff, workspace_header
 from wan_notebook.service.wire import chunks, encode, submit_headers
-from wan_notebook.tasks import JobState
 from wan_notebook.windows.asked import Asked
 from wan_notebook.windows.preview import HEAD, UPLOADED, DryRun
 from wan_notebook.windows.snippets import WORKSPACE, Call
 from wan_notebook.words import phrases
-from wan_notebook.words.addresses import without_workspace
+from wan_notebook.words.addresses import is_loopback, without_workspace
 from wan_notebook.words.wording import file_size
 
 if TYPE_CHECKING:
@@ -52,8 +48,6 @@ OWN_SIMULATOR = (
 )
 UNSETTLED = "no command: {} fetched and framed at the submit, and what is sent in its place is known only then"
 FETCHED = "{name} is not fetched for a dry run: a submit fetches it first, and what has to be changed is then known"
-MADE_BEFORE = "made before, as {} of {}: submitting it shows that clip again and spends 0 (--force makes a new one)"
-UNDER_WAY = "under way already, as {} of {}: submitting it follows that run and spends 0 (--force pays again)"
 ASKS_FIRST = "its price is unknown: submitting it asks first, or needs --yes (yes=True)"
 
 
@@ -141,6 +135,9 @@ def rehearse(
     workspace: str | None = None,
     output_dir: str | Path | None = None,
     max_cost: float | str | None = None,
+    budget: str | None = None,
+    project_budget: str | None = None,
+    project: str | Path | None = None,
     private: bool = False,
     notes: Sequence[str] = (),
 ) -> DryRun:
@@ -181,13 +178,16 @@ def rehearse(
     if workspace_header(settings, address):
         headers["X-DashScope-WorkSpace"] = WORKSPACE
     cost = pricing.estimate(request, *tariff(settings))
-    before = _paid_before(request, media, where, without_workspace(real))
-    try:
-        limit = Money.read(max_cost, "max_cost")
-        if not before:
-            Terms(max_cost=limit).check(cost, in_session=dict, in_project=dict)
-    except BudgetError as error:
-        problems.append(Problem("max_cost", str(max_cost), error.message.rstrip("."), fix=error.hint))
+    before = paid_before(request, media, where, public := without_workspace(real))
+    terms = arguments.terms(
+        force=False, yes=False, max_cost=max_cost, budget=budget, project_budget=project_budget, project=project
+    )
+    if not before:
+        simulated = True if where == SIMULATOR else None if is_loopback(real) else False
+        limit = limit_problem(
+            cost, terms, terms.folder or frontend.notebook_folder(), simulated=simulated, endpoint=public
+        )
+        problems += [limit] if limit else []
     saving = pricing.saving_of_silence(request, cost.region)
     said = [
         *before,
@@ -231,19 +231,6 @@ def _framed_later(request: I2VRequest) -> list[str]:
     """The pictures whose address is not what is sent: a submit fetches them, and crops, pads or fits them."""
     asked = request.framing.crop or request.framing.pad or request.framing.fit
     return [name for name, facts in request.media_facts.items() if asked and needs_fetching(request, facts)]
-
-
-def _paid_before(request: I2VRequest, media: Mapping[str, SentMedia], region: str, endpoint: str) -> list[str]:
-    """What the ledger knows of the very same request, the first of its cell or script."""
-    if not (home() / FILE).is_file():
-        return []
-    ledger, usable = Ledger(home()), (*OPEN, JobState.DOWNLOADED.value)
-    where = f"reuse_key = ? AND from_run IS NULL AND state IN ({', '.join('?' * len(usable))})"
-    key = reuse_key(asked_key(request, region=region, endpoint=endpoint), media, 1)
-    found = ledger.runs(where, (key, *usable), limit=1)
-    ledger.close()
-    words = {run.run_id: MADE_BEFORE if run.state == JobState.DOWNLOADED else UNDER_WAY for run in found}
-    return [words[run.run_id].format(run.run_id, phrases.moment(run.created_at)) for run in found]
 
 
 def _media(request: I2VRequest, above: int | None, outputs: Path) -> tuple[dict[str, SentMedia], dict[str, str]]:
