@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wan_notebook.doors.replays import replay
     from wan_notebook.doors.taskcalls import attach, cancel, fetch, list_tasks
     from wan_notebook.engine.job import Job
+    from wan_notebook.engine.jobset import JobSet
     from wan_notebook.errors import (
         AmbiguousSubmitError,
         AuthenticationError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from wan_notebook.forms.panel import form
     from wan_notebook.notebook.cells import agenerate, generate, jobs, submit
     from wan_notebook.notebook.rehearsal import dry_run
+    from wan_notebook.notebook.sweeps import dry_sweep, sweep
     from wan_notebook.record.audit import verify
     from wan_notebook.record.crate import CrateReport, export_crate
     from wan_notebook.record.manuscript import Methods, methods
@@ -81,11 +83,14 @@ _HOMES = {
     "Explanation": "facts.explanations",
     "explain": "facts.explanations",
     "DryRun": "windows.preview",
+    "dry_sweep": "notebook.sweeps",
+    "sweep": "notebook.sweeps",
     "dry_run": "notebook.rehearsal",
     "form": "forms.panel",
     "load_record": "record.sidefiles",
     "run": "doors.nesting",
     "I2VRequest": "request.declaration",
+    "JobSet": "engine.jobset",
     "Job": "engine.job",
     "Task": "tasks",
     "TaskStatus": "tasks",
@@ -121,6 +126,7 @@ __all__ = [
     "I2VRequest",
     "InvalidRequestError",
     "Job",
+    "JobSet",
     "JobTimeoutError",
     "Methods",
     "RateLimitError",
@@ -141,6 +147,7 @@ __all__ = [
     "cancel",
     "compare",
     "dry_run",
+    "dry_sweep",
     "explain",
     "export_crate",
     "fetch",
@@ -154,6 +161,7 @@ __all__ = [
     "replay",
     "run",
     "submit",
+    "sweep",
     "unload_ipython_extension",
     "verify",
 ]

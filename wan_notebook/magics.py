@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from wan_notebook.doors.options import Line
+    from wan_notebook.errors import Problem
     from wan_notebook.request.declaration import I2VRequest
 
 __all__ = ["WanMagics", "register", "unregister"]
@@ -31,6 +32,11 @@ The cell returns at once. Its card becomes the video, the variable (here `cat`) 
 await cat, cat.cancel(), cat.request, cat.record. $name and {expression} stand for values of the notebook in the line;
 the body is taken as it is. As a line, `%wan_i2v` works without a prompt. With --dry-run nothing is sent and no key is
 needed: it shows the exact request, the same for curl and for the vendor's SDK, the clip to expect and the price.
+
+With --sweep a field takes several values, and each combination makes a clip; the variable then holds a JobSet:
+
+    %%wan_i2v grid --image images/chelsea.png --no-audio --sweep seed=1..4 --sweep resolution=720P,1080P
+    The cat slowly turns its head towards the window.
 
 """
 
@@ -76,9 +82,12 @@ class VideoMagic:
         said = parse(line, self.shell.ev)
         problems = [problem for problem in (name_problem(said.name, self.shell.user_ns),) if problem]
         prompt = (cell or "").strip()
-        if cell is not None and not prompt and "template" not in said.fields:
+        if cell is not None and not prompt and not {"template"} & said.fields.keys() and "prompt" not in said.sweep:
             fix = "Write there what should happen in the video."
             problems.append(Problem("prompt", "", "the cell is empty below the line", fix=fix))
+        if said.sweep:
+            self._sweep(said, problems, {"prompt": prompt} if prompt else {})
+            return
         try:
             request = I2VRequest(**({"prompt": prompt} if prompt else {}), **said.fields)
         except InvalidRequestError as error:
@@ -104,6 +113,36 @@ class VideoMagic:
             self.shell.user_ns[said.name] = job
         if said.wait if said.wait is not None else frontend.run_mode() == "blocking":
             wait(job)
+
+    def _sweep(self, said: Line, problems: list[Problem], prompt: dict[str, str]) -> None:
+        """Start many from one; the name holds them."""
+        from IPython.display import display
+
+        from wan_notebook.config import Settings
+        from wan_notebook.errors import InvalidRequestError
+        from wan_notebook.notebook import frontend, sweeps
+
+        if problems:
+            raise InvalidRequestError(problems)
+        fields = {**prompt, **said.fields}
+        if said.dry_run:
+            display(sweeps.rehearse(fields, said.sweep, region=said.region, private=said.private))
+            return
+        jobs = sweeps.launch(
+            fields,
+            said.sweep,
+            name=said.name,
+            settings=Settings.resolve(region=said.region, preferences=frontend.preferences()),
+            output_dir=said.output_dir,
+            yes=said.yes,
+            force=said.force,
+            max_cost=said.max_cost,
+            private=said.private,
+        )
+        if said.name:
+            self.shell.user_ns[said.name] = jobs
+        if said.wait if said.wait is not None else frontend.run_mode() == "blocking":
+            jobs.wait()
 
     def _rehearse(self, request: I2VRequest, said: Line) -> None:
         """Show the dry run, and bind it where the name is free; a Job is never let go for it."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping  # noqa: TC003  dataclass fields are resolved at run time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from decimal import Decimal  # noqa: TC003
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.media import sheets, stills
-from wan_notebook.words.instants import instant
+from wan_notebook.words.instants import instant, iso_utc
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from wan_notebook.media.medium import SentMedia
     from wan_notebook.request.declaration import I2VRequest
 
-__all__ = ["Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"]
+__all__ = ["UNSENT", "Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"]
 
 
 KEPT = ("submit_time", "scheduled_time", "end_time", "video_url", "orig_prompt", "actual_prompt", "usage")
@@ -49,6 +48,7 @@ class TaskStatus(StrEnum):
 class JobState(StrEnum):
     """Our words for a job; ``task_status`` keeps the service's."""
 
+    PLANNED = "planned"  # a member of a sweep whose turn has not come
     WAITING = "waiting"  # preparing the media, or waiting for a free place before the POST
     SUBMITTING = "submitting"  # the paid POST is under way
     FOLLOWING = "following"  # a task id is known; PENDING or RUNNING at the service
@@ -65,7 +65,10 @@ class JobState(StrEnum):
     @property
     def ended(self) -> bool:
         """Whether this job will not change any more in this process."""
-        return self not in (JobState.WAITING, JobState.SUBMITTING, JobState.FOLLOWING, JobState.DOWNLOADING)
+        return self not in (*UNSENT, JobState.SUBMITTING, JobState.FOLLOWING, JobState.DOWNLOADING)
+
+
+UNSENT = (JobState.PLANNED, JobState.WAITING)  # nothing was sent, and nothing is billed
 
 
 @dataclass(frozen=True)
@@ -283,16 +286,9 @@ class JobUpdate:
     from_run: str | None = None  # the run that was paid for, where this one shows its clip
     private: bool = False  # its texts are neither shown nor written; windows show privacy.hushed(update)
     replay_of: str | None = None  # the run whose request this one repeats
+    sweep: str | None = None  # the sweep it is a member of
+    place: int | None = None  # the how-manieth member, from 0
 
     def stamp(self) -> str:
         """``now`` as ISO-8601 in UTC."""
         return iso_utc(self.now)
-
-
-def iso_utc(seconds: float) -> str:
-    """Seconds since the epoch as ISO-8601 in UTC.
-
-    >>> iso_utc(0)
-    '1970-01-01T00:00:00.000Z'
-    """
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

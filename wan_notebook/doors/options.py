@@ -6,6 +6,7 @@ Its options are generated from the request's own declaration. Nothing is guessed
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,13 +15,15 @@ from wan_notebook.doors.expressions import expanded, words
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.keys import KEY_REFUSED
 from wan_notebook.request.declaration import parameters
+from wan_notebook.request.grid import read_axis
 from wan_notebook.words.wording import holds_key, shown, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["Line", "Parser", "add", "help_text", "parse", "read"]
 
+FIELD = re.compile(r"[A-Za-z_-]+=")
 LIKENESS = 0.7  # of a word to the option it may mean
 ASKS_FOR_HELP = ("--help", "-h")
 WIDTH = 88  # characters of the help: JupyterLab's pager breaks longer lines inside words
@@ -40,6 +43,8 @@ class Line:
     region, output_dir : str or None
     wait, embed : bool or None
     yes, force, dry_run, private : bool
+    sweep : dict
+        The fields that vary, and their values.
     max_cost : str or None
     """
 
@@ -54,6 +59,7 @@ class Line:
     dry_run: bool = False
     private: bool = False
     max_cost: str | None = None
+    sweep: dict[str, list[Any]] = field(default_factory=dict)
 
 
 class _RefusedError(Exception):
@@ -96,6 +102,13 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, not (option_string or "").startswith("--no-") if flag else values)
 
 
+class _Several(argparse.Action):
+    """An option that may be given several times, each time for another field."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest, []), values])
+
+
 def _parser() -> Parser:
     parser = Parser("%%wan_i2v", "one variable name, then options. The prompt goes below the line.")
     parser.add_argument("name", nargs="?", help="variable the Job is bound to")
@@ -104,6 +117,8 @@ def _parser() -> Parser:
         if info.name != "prompt":
             choices = f" ({', '.join(map(str, info.choices))})" if info.choices else ""
             add(group, info.name, info.kind == "flag", info.help + choices, SHORT.get(info.name))
+    text = "make several clips: seed=1..4, resolution=480P,720P, prompt='one|another', image=pictures/*.png or $list"
+    group.add_argument("--sweep", dest="sweep", action=_Several, metavar="FIELD=VALUES", help=text)
     group = parser.add_argument_group("this notebook")
     add(group, "region", flag=False, text="singapore (default), beijing, virginia, frankfurt or simulator")
     add(
@@ -150,9 +165,10 @@ def parse(line: str, evaluate: Callable[[str], Any]) -> Line:
         Every problem of the line at once.
     """
     said = read(_parser(), line, evaluate)
+    sweep = said.pop("sweep", {})
     ours = {name: said.pop(name, None) for name in ("name", "region", "output_dir", "wait", "embed", "max_cost")}
     ours |= {name: bool(said.pop(name, False)) for name in ("yes", "force", "dry_run", "private")}
-    return Line(fields=said, **ours)
+    return Line(fields=said, sweep=sweep, **ours)
 
 
 def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str, Any]:
@@ -173,7 +189,11 @@ def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str,
     if holds_key(line):
         raise InvalidRequestError([KEY_REFUSED])
     objects: dict[str, Any] = {}
-    tokens = [expanded(token, evaluate, objects) for token in words(line)]
+    tokens: list[str] = []
+    for token in words(line):
+        named = FIELD.match(token) if tokens[-1:] == ["--sweep"] else None
+        head = named[0] if named else ""
+        tokens.append(head + expanded(token.removeprefix(head), evaluate, objects))
     try:
         found, left = parser.parse_known_args(tokens)
     except _RefusedError as refusal:
@@ -182,7 +202,20 @@ def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str,
         raise InvalidRequestError([problem]) from None
     if left:
         raise InvalidRequestError([_unknown(t, parser) for t in left if t.startswith("-") or t is left[0]])
-    return {n: objects.get(value, value) if isinstance(value, str) else value for n, value in vars(found).items()}
+    axes = {"sweep": dict(_axes(found.sweep, objects))} if hasattr(found, "sweep") else {}
+    held = {n: objects.get(value, value) if isinstance(value, str) else value for n, value in vars(found).items()}
+    return {**held, **axes}
+
+
+def _axes(said: Sequence[str], objects: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The fields that vary, each once, and their values."""
+    seen = set()
+    for text in said:
+        name, values = read_axis(text, objects.get(text.partition("=")[2]))
+        if name in seen:
+            raise InvalidRequestError([Problem("sweep", shown(text), f"{name} is swept twice", fix="Write it once")])
+        seen.add(name)
+        yield name, values
 
 
 def _unknown(token: str, parser: Parser) -> Problem:

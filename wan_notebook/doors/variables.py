@@ -7,7 +7,9 @@ import keyword
 from typing import TYPE_CHECKING
 
 from wan_notebook.engine.job import Job
+from wan_notebook.engine.jobset import JobSet
 from wan_notebook.errors import Problem
+from wan_notebook.ledger.statements import Statement
 from wan_notebook.windows.preview import DryRun
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def name_problem(name: str | None, variables: Mapping[str, object]) -> Problem |
     if not name.isidentifier() or keyword.iskeyword(name) or hasattr(builtins, name):
         return Problem("name", name, "no name for a variable", "a Python identifier that is no keyword or builtin")
     held = variables.get(name)
-    if held is not None and not isinstance(held, (Job, DryRun)):
+    if held is not None and not isinstance(held, (Job, JobSet, DryRun, Statement)):
         problem = f"this variable already holds something else ({type(held).__name__})"
         return Problem("name", name, problem, fix="Choose another name.")
     return None

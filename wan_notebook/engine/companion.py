@@ -18,7 +18,7 @@ from wan_notebook.engine.clips import bring
 from wan_notebook.engine.reconcile import NotAcceptedError, find_lost
 from wan_notebook.errors import AmbiguousSubmitError, BudgetError, ServiceError, TransportError, WanError
 from wan_notebook.ledger.rows import known_task
-from wan_notebook.ledger.runs import OPEN, OVER
+from wan_notebook.ledger.runs import OPEN, OVER, PLANNED
 from wan_notebook.record.footage import probe_clip
 from wan_notebook.service.endings import ended_without_clip
 from wan_notebook.tasks import JobState, TaskStatus, iso_utc
@@ -55,6 +55,8 @@ async def accompany(life: Pursuit, run: Run) -> Clip | None:
         elif run.state not in (*OPEN, *OVER):
             what = f"the same request is {run.run_id}, which a later version of this package left as {run.state!r}."
             raise WanError(what, hint=UPDATE)
+        elif run.state == PLANNED:  # given back to its sweep
+            clip = None
         elif run.state not in OPEN:
             raise _ended(run, life.picture())
         elif life.journal.ledger.driven(run) or life.journal.ledger.may_be_sent(run.run_id):

@@ -98,6 +98,11 @@ class Job:
         """The provenance record of this run, as it stands in the cell's metadata."""
         return self._verbs.record(self._update)
 
+    @property
+    def begun(self) -> bool:
+        """Whether something drives it, or did; False for a member of a sweep that waits for ``%wan_resume``."""
+        return self._runner_thread is not None or self._future.done()
+
     def done(self) -> bool:
         """Whether the clip is saved or the job ended without one."""
         return self._future.done()

@@ -15,6 +15,7 @@ from wan_notebook.engine.clips import check_folder, keep_input
 from wan_notebook.engine.companion import accompany
 from wan_notebook.engine.pursuit import Pursuit, may_mend_itself
 from wan_notebook.engine.reconcile import NotAcceptedError, choices, find_lost
+from wan_notebook.engine.turnstile import picked_up, set_down
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     InvalidRequestError,
@@ -86,20 +87,36 @@ class Life(Pursuit):
 
     async def _pay_once(self, media: dict[str, SentMedia]) -> Clip:
         """From the prepared media to the saved clip: of an earlier run, or of a new payment."""
-        while (earlier := await self._earlier()) is not None:
-            seed = self.picture().seed if earlier.seed is None else earlier.seed
-            self.tell(seed=seed, sent=encode(self.picture().request, seed=seed, media=media)[1])
-            clip = await accompany(self, earlier)
-            if clip is not None:
-                return clip
-        client = await self.connect()
-        for name, item in media.items():
-            if item.how == "oss" and item.url is None:
-                media[name] = await self._upload(client, item, self.picture().request.model)
-        task = await self._submit(client, media)
+        try:
+            media = await self._in_turn(media)
+            while (earlier := await self._earlier()) is not None:
+                await self.door.aclose()
+                seed = self.picture().seed if earlier.seed is None else earlier.seed
+                self.tell(seed=seed, sent=encode(self.picture().request, seed=seed, media=media)[1])
+                clip = await accompany(self, earlier)
+                if clip is not None:
+                    return clip
+            client = await self.connect()
+            for name, item in media.items():
+                if item.how == "oss" and item.url is None:
+                    media[name] = await self._upload(client, item, self.picture().request.model)
+            task = await self._submit(client, media)
+        finally:
+            await self.door.aclose()
         # the bytes are on disk and on their way; nobody needs them here
         self.tell(media=tuple(replace(item, data=None) for item in media.values()))
         return await self.deliver(client, await self.follow(client, task))
+
+    async def _in_turn(self, media: dict[str, SentMedia]) -> dict[str, SentMedia]:
+        """A member of a sweep waits here, with nothing in hand; its row says what it will send."""
+        if self._plan.turnstile is None:
+            return media
+        update = self.picture()
+        sent, light = encode(update.request, seed=update.seed, media=media)[1], set_down(media)
+        del media
+        self.tell(sent=sent, media=tuple(light.values()))
+        await self.door.enter_async_context(self._plan.turnstile.door(update.request.model))
+        return await picked_up(light, self.picture().kept)
 
     async def _go_along(self, source: str) -> Clip:
         """Go along again with the run that this one showed before its process ended."""
@@ -119,6 +136,8 @@ class Life(Pursuit):
                 client = await self.connect()
                 data = await client.fetch_picture(facts.source, most=MOST_PINNED)
                 item = await asyncio.to_thread(pinned, request, facts, data, max_raw_base64=above)
+            elif self._plan.turnstile is not None:
+                item = await self._plan.turnstile.provide(request, facts, above)
             else:
                 item = await asyncio.to_thread(provide, request, facts, max_raw_base64=above)
             media[name] = item
@@ -156,6 +175,8 @@ class Life(Pursuit):
             self.unnote(NOT_YET)
             journal.simulated = client.simulator_speed is not None
         earlier = await _aside(lambda: journal.claim(self.picture()))
+        if earlier is None and self.picture().state is JobState.PLANNED:
+            self.tell(state=JobState.WAITING)
         if journal.trouble:
             self.note(journal.trouble)
         return earlier
@@ -227,7 +248,7 @@ class Life(Pursuit):
                     wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS))
                 waited, tries, pause = waited + wait, tries + 1, wait / (client.simulator_speed or 1.0)
                 self.note(f"{NOT_YET} ({error.message}); tried again in {pause:.0f} s", instead_of=NOT_YET)
-            if self.picture().state is not JobState.WAITING:
+            if self.picture().state is JobState.SUBMITTING:
                 self.tell(state=JobState.WAITING)
             await asyncio.sleep(max(pause, polling.FLOOR_SECONDS))
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from wan_notebook.engine.turnstile import Turnstile
     from wan_notebook.ledger.journal import Journal
     from wan_notebook.request.declaration import I2VRequest
     from wan_notebook.service.client import WanClient
@@ -62,6 +63,8 @@ class Plan:
         The run's page in the ledger.
     pace : callable
         Seconds until the next query of this process may go out, given the speed of the service's clock.
+    turnstile : Turnstile, optional
+        What the members of its sweep come through one after the other.
     """
 
     connect: Callable[[], Awaitable[WanClient]]
@@ -71,6 +74,7 @@ class Plan:
     price: Callable[[I2VRequest, Usage | None], Cost]
     journal: Journal
     pace: Callable[[float], float]
+    turnstile: Turnstile | None = None
 
 
 class Pursuit:
@@ -93,6 +97,7 @@ class Pursuit:
         self._plan, self.picture, self.tell = plan, picture, tell
         self.journal, self.outputs = plan.journal, plan.outputs
         self.look = asyncio.Event()
+        self.door = contextlib.AsyncExitStack()  # held by a member of a sweep whose turn it is
         self._client: WanClient | None = None
 
     async def connect(self) -> WanClient:

@@ -16,7 +16,7 @@ from wan_notebook.tasks import Clip, Cost, JobState, JobUpdate, iso_utc
 if TYPE_CHECKING:
     from wan_notebook.ledger.runs import Run
 
-__all__ = ["revived"]
+__all__ = ["REV_LEAP", "revived"]
 
 REV_LEAP = 1000  # remarks and clocks that the ledger did not see may have raised it meanwhile
 

@@ -20,7 +20,7 @@ from wan_notebook.engine.lifecycle import Life
 from wan_notebook.errors import AmbiguousSubmitError, DownloadError, InvalidRequestError, TaskCanceledError, WanError
 from wan_notebook.service.endings import fate, state_after
 from wan_notebook.service.inquiries import outcome
-from wan_notebook.tasks import JobState, VideoResult
+from wan_notebook.tasks import UNSENT, JobState, VideoResult
 from wan_notebook.words.privacy import hush
 
 if TYPE_CHECKING:
@@ -226,7 +226,9 @@ class Runner:
     def _end_early(self, job: Job, *, leaving: bool) -> None:
         error: WanError
         hint = fate(job.task_id, job.state, simulated=job.update.simulated)
-        if job.state is JobState.WAITING:
+        if leaving and job.update.sweep is not None and job.state in UNSENT:
+            self._observers.pop(job.run_id, None)  # it stays planned: %wan_resume asks about it
+        if job.state in UNSENT:
             error = TaskCanceledError("canceled before it was sent.", task=None, hint="Nothing is billed.")
         elif job.state is JobState.SUBMITTING:
             error = AmbiguousSubmitError("the process ended before the submit was answered.", hint=hint)
@@ -247,7 +249,7 @@ class Runner:
             return job.cancelled()
         _, task, life = known
         life.unnote(CANCEL_LATER)
-        if job.state is JobState.WAITING:
+        if job.state in UNSENT:
             task.cancel()
             await asyncio.wait([task])
             return job.cancelled()
@@ -285,7 +287,8 @@ class Runner:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(max(TICK_SECONDS, len(self._open) / MESSAGES_A_SECOND))
+            cards = len({job.update.sweep or job.run_id for job, _, _ in self._open.values()})
+            await asyncio.sleep(max(TICK_SECONDS, cards / MESSAGES_A_SECOND))
             for job, _, _ in list(self._open.values()):
                 job.advance(_at(job.update, time.time()))
                 self._inform(job.update)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ipywidgets import HTML, Button, HBox, Layout
 
-from wan_notebook.tasks import JobState, TaskStatus
+from wan_notebook.tasks import UNSENT, JobState, TaskStatus
 from wan_notebook.words import phrases
 from wan_notebook.words.markup import WRAP, tag
 
@@ -68,7 +68,7 @@ def _words(update: JobUpdate) -> tuple[str, bool]:
     if update.state.ended:
         return " ".join(filter(None, (update.error or update.state.value, update.hint))), False
     if update.task is None:
-        return "preparing" if update.state is JobState.WAITING else "sending", True
+        return "preparing" if update.state in UNSENT else "sending", True
     if update.task.status is TaskStatus.PENDING:
         return "PENDING at the service; canceling it now costs nothing", True
     billed = "a real one would be billed" if update.simulated else "it will be billed"

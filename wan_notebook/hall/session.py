@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import threading
 import time
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wan_notebook.config import SIMULATOR, home
 from wan_notebook.engine import pricing
 from wan_notebook.engine.clips import stem_for
 from wan_notebook.engine.job import Job, Verbs
 from wan_notebook.engine.pursuit import Plan
+from wan_notebook.engine.revival import REV_LEAP
 from wan_notebook.engine.runner import Runner
 from wan_notebook.engine.spending import Terms
 from wan_notebook.errors import InvalidRequestError
@@ -29,7 +28,7 @@ from wan_notebook.ledger.owners import held_at_forks
 from wan_notebook.ledger.rows import first_row
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.record.provenance import MIME, build_record
-from wan_notebook.record.sidefiles import side_file
+from wan_notebook.record.sidefiles import keep_beside
 from wan_notebook.request.declaration import region_problems
 from wan_notebook.request.provision import upload_above
 from wan_notebook.service.polling import Pacer
@@ -42,7 +41,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wan_notebook.config import Settings
+    from wan_notebook.engine.turnstile import Turnstile
     from wan_notebook.facts.nouns import Region
+    from wan_notebook.ledger.runs import Run
     from wan_notebook.request.declaration import I2VRequest
     from wan_notebook.request.recalled import RecalledRequest
     from wan_notebook.service.client import WanClient
@@ -50,9 +51,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "session"]
 
-log = logging.getLogger("wan_notebook")
 T = TypeVar("T")
 NO_LIMITS = Terms()
+
+
+class Ready(NamedTuple):
+    """A job that has not begun: its picture, its page in the ledger, and what starts it."""
+
+    update: JobUpdate
+    journal: Journal
+    start: Callable[[], Job]
 
 
 class Session:
@@ -77,7 +85,7 @@ class Session:
             show_result=rendering.video_bundle,
             beat=self._live,
             at_close=self.switchboard.close,
-            always=(self._keep_beside,),
+            always=(partial(keep_beside, self.record),),
         )
 
     def _live(self) -> None:
@@ -136,9 +144,13 @@ class Session:
         WanError
             It cannot work, or may not be paid; nothing was sent.
         """
+        return self.ready(request, settings, scope=scope, **how).start()
+
+    def ready(self, request: I2VRequest, settings: Settings, **how: Any) -> Ready:
+        """What :meth:`submit` does, up to the moment the job begins."""
         _, cost = self.check(request, settings)
         seed = secrets.randbelow(catalog().service.seed_max + 1) if request.seed is None else request.seed
-        return self._start(request, settings, cost, seed=seed, scope=scope, **how)
+        return self._ready(request, settings, cost, seed=seed, **how)
 
     def follow(
         self, task: Task, request: RecalledRequest, settings: Settings, *, seed: int | None = None, **how: Any
@@ -168,13 +180,15 @@ class Session:
             Gives the observers of the new job.
         show : callable
             How the job shows itself when it is a cell's value.
+        turnstile, planned : Turnstile, Run, optional
+            Of a member of a sweep: the sweep's, and its row where an earlier process planned it.
         **known
-            More fields of its JobUpdate: ``cell_id``, ``source_sha256``, ``private``, ``replay_of``.
+            More fields of its JobUpdate: ``cell_id``, ``source_sha256``, ``private``, ``replay_of``, ``sweep``.
         """
         cost = pricing.estimate(request, *self.switchboard.tariff(settings))
-        return self._start(request, settings, cost, seed=seed, task=task, **how)
+        return self._ready(request, settings, cost, seed=seed, task=task, **how).start()
 
-    def _start(
+    def _ready(
         self,
         request: I2VRequest,
         settings: Settings,
@@ -193,17 +207,19 @@ class Session:
         notes: Sequence[str] = (),
         watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]] = lambda _: (),
         show: Callable[[JobUpdate], dict[str, Any]] = rendering.bundle,
+        planned: Run | None = None,
+        turnstile: Turnstile | None = None,
         **known: Any,
-    ) -> Job:
+    ) -> Ready:
         now = time.time()
         region, base_url = self.switchboard.place(settings)
         endpoint = without_workspace(base_url or "")
         update = JobUpdate(
-            run_id=f"run-{secrets.token_hex(8)}",
-            rev=0,
+            run_id=planned.run_id if planned else f"run-{secrets.token_hex(8)}",
+            rev=planned.rev + REV_LEAP if planned else 0,
             name=name,
             handle=variable or f"wan_notebook.jobs()[{len(self.jobs)}]",
-            state=JobState.WAITING if task is None else JobState.FOLLOWING,
+            state=JobState.FOLLOWING if task else JobState.PLANNED if turnstile else JobState.WAITING,
             task=task,
             request=request,
             seed=seed,
@@ -225,10 +241,11 @@ class Session:
             record=self.record,
             simulated=True if base_url is None else None if is_loopback(base_url) else False,
         )
-        if task is None:
+        if task is None and turnstile is None:  # a sweep is checked as a whole
             journal.precheck(cost, ask)
-        counted = scope if task is None else None
-        return self.drive(update, settings, journal, outputs=outputs, stem=stem, scope=counted, watch=watch, show=show)
+        how: dict[str, Any] = {"outputs": outputs, "stem": stem, "watch": watch, "show": show, "turnstile": turnstile}
+        how["scope"] = scope if task is None else None
+        return Ready(update, journal, partial(self.drive, update, settings, journal, **how))
 
     def drive(
         self,
@@ -241,6 +258,7 @@ class Session:
         scope: str | None,
         watch: Callable[[Job], Sequence[Callable[[JobUpdate], None]]],
         show: Callable[[JobUpdate], dict[str, Any]],
+        turnstile: Turnstile | None = None,
     ) -> Job:
         """Start what drives a job; what :meth:`submit`, :meth:`follow` and resuming a run have in common."""
         job = Job(update, Verbs(cancel=self.runner.cancel, record=self.record, show=show))
@@ -254,6 +272,7 @@ class Session:
             price=lambda request, usage: pricing.actual(usage, request, *tariff),
             journal=journal,
             pace=lambda speed: self._pacer.wait(time.monotonic(), speed),
+            turnstile=turnstile,
         )
         observers = (journal.observe, *watch(job))
         if scope is not None:
@@ -268,17 +287,6 @@ class Session:
     def bundle(self, update: JobUpdate, **how: Any) -> dict[str, Any]:
         """What a cell's output holds: the card or the video, ``how`` as for rendering, and the record."""
         return {**rendering.bundle(update, **how), MIME: self.record(update)}
-
-    def _keep_beside(self, update: JobUpdate) -> None:
-        """The record beside a clip that was just saved; a full disk costs the side file, never the clip."""
-        if update.state is JobState.DOWNLOADED and update.clip is not None:
-            clip = update.clip.path
-            if update.from_run and clip.with_name(f"{clip.name}.json").exists():
-                return  # its own run's, which says more
-            try:
-                side_file(self.record(replace(update, folder=clip.parent)), clip)
-            except OSError as error:
-                log.warning("%s has no side file (%s)", clip.name, error.strerror)
 
 
 _sessions: dict[int, Session] = {}

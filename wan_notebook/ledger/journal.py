@@ -101,17 +101,21 @@ class Journal:
         """
         where = f"asked_key = ? AND from_run IS NULL AND state NOT IN ({', '.join('?' * len(self._useless))})"
         if self.terms.force or not self.ledger.runs(where, (self._run.asked_key, *self._useless), limit=1):
-            self.terms = self.check(cost, ask)
+            self.terms = self.check(cost, ask=ask)
 
-    def check(self, cost: Cost, ask: Callable[[str], bool] | None = None) -> Terms:
+    def check(self, *costs: Cost, ask: Callable[[str], bool] | None = None, terms: Terms | None = None) -> Terms:
         """The terms under which it may be paid, after what was spent or promised before; as ``Terms.check``.
 
         Raises
         ------
         BudgetError
         """
-        purse = Purse(self.ledger, self._run.project or "", self.simulated, self._run.endpoint)
-        return self.terms.check(cost, purse=purse, ask=ask)
+        return (terms or self.terms).check(*costs, purse=self.purse, ask=ask)
+
+    @property
+    def purse(self) -> Purse:
+        """What it would be paid out of."""
+        return Purse(self.ledger, self._run.project or "", self.simulated, self._run.endpoint)
 
     async def identify(self, media: Mapping[str, SentMedia]) -> None:
         """Find out which request this is, now that the media are ready."""
@@ -165,6 +169,12 @@ class Journal:
         self._safely(lambda: self.ledger.add(replace(self._run, **columns)))
         self._written = True
 
+    def planned(self, update: JobUpdate) -> Run:
+        """The first row of a member of a sweep, to be written: nothing is claimed, and it is no open job."""
+        self._written = True
+        asked = canonical_json(self._record(update)["request"]["asked"])
+        return replace(self._run, **self._columns(update), simulated=self.simulated, request=asked)
+
     def reopen(self) -> None:
         """Go on with a row that an earlier process wrote."""
         self._written = True
@@ -190,7 +200,9 @@ class Journal:
             It may not be sent.
         """
         per_second = rate.submits_per_second if rate else None
-        most = rate.concurrent + (rate.queued or 0) if rate else None
+        # a sweep keeps as many waiting at the service as run there: no place stands empty until we have looked
+        ahead = (rate.queued or 0) if rate else 0
+        most = rate.concurrent + (ahead if self._run.sweep is None else min(ahead, rate.concurrent)) if rate else None
         return sharing.slot(self.ledger, self._run.run_id, per_second=per_second, most=most, speed=speed)
 
     def run_times(self, update: JobUpdate) -> list[float]:

@@ -51,6 +51,8 @@ def first_row(
         stem=stem,
         cell_id=update.cell_id,
         name=update.name,
+        sweep=update.sweep,
+        place=update.place,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["COLUMNS", "FILE", "FORGOTTEN", "FREE", "MIGRATIONS", "OPEN", "OVER", "UNDRIVEN", "Run"]
+__all__ = ["COLUMNS", "FILE", "FORGOTTEN", "FREE", "MIGRATIONS", "OPEN", "OVER", "PLANNED", "UNDRIVEN", "Run"]
 
 FILE = "ledger.sqlite3"
 UNDRIVEN = ("detached", "undelivered", "ambiguous")  # nobody follows them, and yet they are not over
 OPEN = ("waiting", "submitting", "following", "downloading", *UNDRIVEN)
-OVER = ("downloaded", "refused", "failed", "canceled", "expired")  # any other word is a later version's, and counts
-FREE = ("refused", "failed", "canceled")  # nothing is billed for those
+PLANNED = "planned"  # a member of a sweep whose turn has not come: nothing was sent for it, and no job follows it
+OVER = ("downloaded", "refused", "failed", "canceled", "expired", PLANNED)  # others are a later version's, and count
+FREE = ("refused", "failed", "canceled", PLANNED)  # nothing is billed for those
 FORGOTTEN = "forgotten"  # found no more; kept for what was spent
 
 
@@ -36,6 +37,10 @@ MIGRATIONS = (
     """,
     "ALTER TABLE runs ADD COLUMN sent_at REAL;",
     "ALTER TABLE runs ADD COLUMN project TEXT; ALTER TABLE runs ADD COLUMN account TEXT;",
+    """
+    ALTER TABLE runs ADD COLUMN sweep TEXT; ALTER TABLE runs ADD COLUMN place INTEGER;
+    CREATE INDEX runs_by_sweep ON runs (sweep);
+    """,
 )
 
 
@@ -63,6 +68,8 @@ class Run:
         The folder as it really lay on the disk, whose budget it counts for.
     account : str or None
         A fingerprint of the key it was sent with.
+    sweep, place : str, int or None
+        The sweep it is a member of, and the how-manieth, from 0.
     """
 
     run_id: str
@@ -107,6 +114,8 @@ class Run:
     owner: str | None = None
     payer: str | None = None
     sent_at: float | None = None
+    sweep: str | None = None
+    place: int | None = None
     record: str | None = None
     project: str | None = None
     account: str | None = None

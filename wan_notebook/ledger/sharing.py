@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
-from wan_notebook.ledger.owners import LEASE_SECONDS
+from wan_notebook.ledger.owners import LEASE_SECONDS, is_gone, is_there
 
 if TYPE_CHECKING:
     import sqlite3
 
     from wan_notebook.ledger.store import Ledger
 
-__all__ = ["processes", "run_times", "slot"]
+__all__ = ["processes", "reclaim", "run_times", "slot"]
 
 SHORTEST_SECONDS = 0.02
 PLACE_SECONDS = 5.0  # until it is worth asking again for a free place
@@ -53,11 +53,36 @@ def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | Non
         if per_second is not None and len(sent) >= per_second:
             return max(float(sent[-1]) + window - now, SHORTEST_SECONDS)
         if most is not None:
-            sql = f"SELECT COUNT(*) FROM runs WHERE {same} AND state IN ('submitting', 'following')"  # noqa: S608  our own
-            if db.execute(sql, place).fetchone()[0] >= most:
+            alive = "owner IN (SELECT owner FROM owners WHERE beat > ?)"  # what nobody follows is over by now, or soon
+            sql = f"SELECT COUNT(*) FROM runs WHERE {same} AND state IN ('submitting', 'following') AND {alive}"  # noqa: S608  our own
+            if db.execute(sql, (*place, now - LEASE_SECONDS)).fetchone()[0] >= most:
                 return max(PLACE_SECONDS / speed, SHORTEST_SECONDS)
         db.execute("UPDATE runs SET state = 'submitting', sent_at = ? WHERE run_id = ?", (now, run_id))
         return 0.0
+
+    return ledger.write(work)
+
+
+def reclaim(ledger: Ledger, sweep: str) -> list[str]:
+    """Take over the members of a sweep that were never sent and that no living process holds; their run ids, in order.
+
+    Their rows are planned again and belong to this process.
+    """
+
+    def work(db: sqlite3.Connection) -> list[str]:
+        sql = (
+            "SELECT run_id, host, pid, begun, beat FROM runs LEFT JOIN owners USING (owner) "
+            "WHERE sweep = ? AND task_id IS NULL AND state IN ('planned', 'waiting') ORDER BY place"
+        )
+        free, now = [], time.time()
+        for run_id, host, pid, begun, beat in db.execute(sql, (sweep,)).fetchall():
+            known = host is not None
+            if known and (is_there(host, pid, begun) or (now - beat < LEASE_SECONDS and not is_gone(host, pid, begun))):
+                continue
+            changes = "state = 'planned', reuse_key = NULL, ordinal = NULL, owner = ?, payer = ?, finished_at = NULL"
+            db.execute(f"UPDATE runs SET {changes} WHERE run_id = ?", (ledger.owner, ledger.payer, run_id))  # noqa: S608
+            free.append(run_id)
+        return free
 
     return ledger.write(work)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.errors import WanError
 from wan_notebook.ledger.owners import LEASE_SECONDS, held_at_forks, host, is_gone, is_shared, is_there, itself, payer
-from wan_notebook.ledger.runs import COLUMNS, FILE, FORGOTTEN, MIGRATIONS, OPEN, UNDRIVEN, Run
+from wan_notebook.ledger.runs import COLUMNS, FILE, FORGOTTEN, MIGRATIONS, OPEN, PLANNED, UNDRIVEN, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,11 +82,8 @@ class Ledger:
         """
 
         def work(db: sqlite3.Connection) -> Run | None:
-            same = _runs(
-                db.execute(
-                    f"{SELECT} WHERE reuse_key = ? AND from_run IS NULL ORDER BY created_at DESC", (run.reuse_key,)
-                )
-            )
+            sql = f"{SELECT} WHERE reuse_key = ? AND from_run IS NULL ORDER BY created_at DESC"
+            same = _runs(db.execute(sql, (run.reuse_key,)))
             found = judge(same)
             if found is None:
                 self._insert(db, run)
@@ -94,9 +91,9 @@ class Ledger:
 
         return self.write(work)
 
-    def add(self, run: Run) -> None:
-        """Write a row of a run that was not paid here: attached to, or shown again."""
-        self.write(lambda db: self._insert(db, run))
+    def add(self, *runs: Run) -> None:
+        """Write rows of runs that nothing was paid for: attached to, shown again, planned; all of them or none."""
+        self.write(lambda db: self._insert(db, *runs))
 
     def update(self, run_id: str, **columns: Any) -> bool:
         """Change columns of a row; whether there is one."""
@@ -132,8 +129,9 @@ class Ledger:
             if self._driven(db, rows[0]) or (found is not None and is_there(*found)):
                 return True
             if rows[0].state == "waiting":
-                sql = "UPDATE runs SET state = 'canceled', owner = ?, updated_at = ?, finished_at = ? WHERE run_id = ?"
-                db.execute(sql, (self.owner, time.time(), time.time(), run_id))
+                given_up = "canceled" if rows[0].sweep is None else PLANNED
+                sql = "UPDATE runs SET state = ?, owner = ?, updated_at = ?, finished_at = ? WHERE run_id = ?"
+                db.execute(sql, (given_up, self.owner, time.time(), time.time(), run_id))
             return False
 
         return self.write(work)
@@ -167,10 +165,11 @@ class Ledger:
 
     # Inside a transaction:
 
-    def _insert(self, db: sqlite3.Connection, run: Run) -> None:
-        values = {**vars(run), "owner": self.owner, "payer": self.payer, "updated_at": time.time()}
+    def _insert(self, db: sqlite3.Connection, *runs: Run) -> None:
+        mine = {"owner": self.owner, "payer": self.payer, "updated_at": time.time()}
         marks = ", ".join(f":{name}" for name in COLUMNS)
-        db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
+        sql = f"INSERT OR REPLACE INTO runs ({', '.join(COLUMNS)}) VALUES ({marks})"  # noqa: S608
+        db.executemany(sql, [{**vars(run), **mine} for run in runs])
         self._enter(db)
 
     def _enter(self, db: sqlite3.Connection) -> None:

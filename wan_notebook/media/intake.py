@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import glob
 import os
 import re
 import unicodedata
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["GONE", "Raw", "about", "decode_data_uri", "find_file", "look_in", "snapshot"]
+__all__ = ["GONE", "Raw", "about", "decode_data_uri", "find_file", "find_files", "look_in", "snapshot"]
 
 Raw = bytes  # for classes that have a field called ``bytes``
 WAYS = "a path, an http(s) URL, a data: URI, bytes, an open binary file, a PIL image, an array or a figure"
@@ -200,6 +201,17 @@ _also: list[Path] = []  # the notebook's folder, once a door has said it
 def look_in(folder: Path) -> None:
     """Look for relative paths in ``folder``, too, where the working folder has no such file."""
     _also[:] = [folder]
+
+
+def find_files(pattern: str) -> list[Path]:
+    """The files that a name with ``*`` and ``?`` stands for: in the working folder, else in the notebook's."""
+    named = Path(pattern).expanduser()
+    for folder in (Path(), *_also):
+        place = folder / named  # an absolute one stays as it is
+        found = sorted(Path(name) for name in glob.glob(str(place)) if Path(name).is_file())  # noqa: PTH207  also with a drive
+        if found:
+            return found
+    return []
 
 
 def _closest(path: Path, suffixes: Collection[str]) -> str:

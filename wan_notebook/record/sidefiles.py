@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
 from wan_notebook.record.provenance import MAX_RECORD_BYTES, is_record
+from wan_notebook.tasks import JobState
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["SUFFIX", "load_record", "side_file"]
+    from wan_notebook.tasks import JobUpdate
+
+__all__ = ["SUFFIX", "keep_beside", "load_record", "side_file"]
+
+log = logging.getLogger("wan_notebook")
 
 SUFFIX = ".json"  # what a side file's name has behind its clip's
 
@@ -41,6 +48,18 @@ def side_file(record: Mapping[str, Any], clip: Path) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def keep_beside(record: Callable[[JobUpdate], dict[str, Any]], update: JobUpdate) -> None:
+    """The record beside a clip that was just saved; a full disk costs the side file, never the clip."""
+    if update.state is JobState.DOWNLOADED and update.clip is not None:
+        clip = update.clip.path
+        if update.from_run and clip.with_name(f"{clip.name}.json").exists():
+            return  # its own run's, which says more
+        try:
+            side_file(record(replace(update, folder=clip.parent)), clip)
+        except OSError as error:
+            log.warning("%s has no side file (%s)", clip.name, error.strerror)
 
 
 def load_record(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from wan_notebook.errors import (
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.facts.explanations import failed
 from wan_notebook.request.recalled import RecalledRequest
-from wan_notebook.tasks import JobState, TaskStatus
+from wan_notebook.tasks import UNSENT, JobState, TaskStatus
 
 if TYPE_CHECKING:
     from wan_notebook.errors import WanError
@@ -102,7 +102,7 @@ def fate(task_id: str | None, state: JobState, *, simulated: bool = False) -> st
         return f"Task {task_id} goes on at the simulator; nothing is billed."
     if task_id:
         return f"Task {task_id} goes on at the service and will be billed when it succeeds."
-    if state is JobState.WAITING:
+    if state in UNSENT:
         return "Nothing was sent and nothing is billed."
     return "It may be running and will then be billed: look at the console's task list."
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.facts.catalog import catalog
-from wan_notebook.tasks import JobState, TaskStatus
+from wan_notebook.tasks import UNSENT, JobState, TaskStatus
 from wan_notebook.windows.asked import Asked, frames_as_sent
 from wan_notebook.windows.player import NOT_REAL, Film, figure, text_line
 from wan_notebook.words import markup
@@ -151,8 +151,8 @@ def _service_word(update: JobUpdate) -> str:
 
 def _state_words(update: JobUpdate) -> str:
     """The state in plain words, with the service's own word."""
-    if update.state is JobState.WAITING:
-        return "preparing: nothing is sent yet"
+    if update.state in UNSENT:
+        return f"{'preparing' if update.state is JobState.WAITING else 'waiting for its turn'}: nothing is sent yet"
     if update.state is JobState.SUBMITTING or update.task is None:
         return "sending the request"
     if not update.task.task_status:

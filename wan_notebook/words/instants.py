@@ -1,10 +1,10 @@
-"""Instants as text, read; pure."""
+"""Instants as text, read and written; pure."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-__all__ = ["epoch", "instant"]
+__all__ = ["epoch", "instant", "iso_utc"]
 
 
 def instant(text: str | None) -> datetime | None:
@@ -29,3 +29,12 @@ def epoch(at: str | None) -> float | None:
         return datetime.fromisoformat(at).timestamp() if at else None
     except ValueError:
         return None
+
+
+def iso_utc(seconds: float) -> str:
+    """Seconds since the epoch as ISO-8601 in UTC.
+
+    >>> iso_utc(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

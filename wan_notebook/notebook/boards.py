@@ -1,0 +1,156 @@
+"""The card of a sweep in the output of its cell: one for all members, told anew at most twice a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.engine.jobset import SetVerbs
+from wan_notebook.errors import TaskCanceledError
+from wan_notebook.hall.session import session
+from wan_notebook.ledger import sharing
+from wan_notebook.notebook import frontend
+from wan_notebook.tasks import JobState
+from wan_notebook.windows import overview
+from wan_notebook.windows.overview import Sweep
+from wan_notebook.windows.tally import Tally, price_of, seconds_left
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from wan_notebook.engine.job import Job
+    from wan_notebook.engine.jobset import JobSet
+    from wan_notebook.tasks import JobUpdate
+
+__all__ = ["Board", "verbs"]
+
+SHOWN_EVERY = 0.5  # seconds between two pictures at the least
+
+
+class Board:
+    """What is shown of one sweep.
+
+    Parameters
+    ----------
+    sweep_id : str
+    name : str or None
+    shape : str
+        What varies.
+    created : float
+        Seconds since the epoch.
+    notes : sequence of str
+    folder : Path
+        The notebook's folder.
+    """
+
+    def __init__(
+        self, sweep_id: str, *, name: str | None, shape: str, created: float, notes: Sequence[str], folder: Path | None
+    ) -> None:
+        self.sweep_id, self.name, self.shape, self.created = sweep_id, name, shape, created
+        self.notes, self.folder = list(notes), folder
+        self.rev = 0
+        self._lock = threading.Lock()
+        self._members: dict[str, tuple[Mapping[str, Any], JobUpdate]] = {}
+        self._waiting: set[str] = set()  # members that no process drives
+        self._display: frontend.Display | None = None
+        self._shown_at = 0.0
+        self._usual: dict[tuple[Any, ...], Sequence[float]] = {}
+
+    def place(self, values: Mapping[str, Any], update: JobUpdate, *, waits: bool = False) -> None:
+        """Put a member on the board, behind those that are there; ``waits``: for a person, nobody drives it."""
+        self._members[update.run_id] = values, update
+        if waits:
+            self._waiting.add(update.run_id)
+
+    def show(self) -> None:
+        """Show it in the running cell."""
+        self._display = frontend.Display.open(self.bundle(), self.sweep_id)
+
+    def begun(self, run_id: str) -> None:
+        """Note that a member that waited is driven now."""
+        self._waiting.discard(run_id)
+
+    def tell(self, update: JobUpdate) -> None:
+        """An observer of every member."""
+        with self._lock:
+            values, before = self._members[update.run_id]
+            self._members[update.run_id] = values, update
+            now = time.monotonic()
+            over = update.state.ended and all(one.state.ended for _, one in self._members.values())
+            if before.rev != update.rev:
+                self.rev = max(self.rev + 1, int((time.time() - self.created) * 2 / SHOWN_EVERY))
+            if not over and now - self._shown_at < SHOWN_EVERY:
+                return  # the clock comes once a second
+            self._shown_at = now
+        shown = self.bundle()
+        if self._display is not None:
+            self._display.update(shown)
+        frontend.push(self.sweep_id, shown)
+
+    def bundle(self) -> dict[str, Any]:
+        """What its output holds now."""
+        return overview.bundle(self.picture())
+
+    def picture(self, only: JobSet | None = None) -> Sweep:
+        """The sweep at this moment; or some of its jobs alone."""
+        if only is not None:
+            members = [(values, job.update) for values, job in zip(only.values, only, strict=True)]
+        else:
+            members = list(self._members.values())
+        updates = [update for _, update in members]
+        tally = Tally.of(updates)
+        ended = max((update.now for update in updates), default=self.created)
+        return Sweep(
+            name=self.name,
+            handle=self.name or "sweep",
+            shape=self.shape,
+            members=members,
+            tally=tally,
+            elapsed=(time.time() if tally.open else ended) - self.created,
+            left=seconds_left(updates, self._usually) if tally.open else None,
+            idle=tally.open > 0 and tally.open == sum(run_id in self._waiting for run_id in self._members),
+            price=price_of(update.cost for update in updates if update.cost),
+            limits=_limits(updates),
+            notes=self.notes,
+            folder=self.folder,
+        )
+
+    def _usually(self, update: JobUpdate) -> Sequence[float]:
+        """Run times of earlier runs of the same kind."""
+        values = update.request.effective()
+        kind = (update.request.model, values["resolution"], values["duration"], update.simulated)
+        if kind not in self._usual:
+            self._usual[kind] = sharing.run_times(session().ledger, *kind)
+        return self._usual[kind]
+
+
+def _limits(updates: Sequence[JobUpdate]) -> str:
+    """How many run at once, by model."""
+    rates = {
+        update.request.model: update.request.spec.rate.concurrent
+        for update in updates
+        if not update.state.ended and update.request.spec.rate
+    }
+    return ", ".join(f"{most} of {model}" for model, most in rates.items())
+
+
+def verbs(board: Board) -> SetVerbs:
+    """What a board lends the JobSet it shows."""
+    return SetVerbs(
+        show=lambda jobs: overview.bundle(board.picture(jobs)),
+        line=lambda jobs: overview.line(board.picture(jobs)),
+        give_up=partial(_give_up, board),
+    )
+
+
+def _give_up(board: Board, job: Job) -> None:
+    """Let a member go that an earlier kernel planned and that nobody drives."""
+    session().ledger.update(job.run_id, state=JobState.CANCELED.value, finished_at=time.time())
+    job.advance(replace(job.update, state=JobState.CANCELED, rev=job.update.rev + 1, finished_at=job.update.stamp()))
+    job.finish(TaskCanceledError("canceled before it was sent.", task=None, hint="Nothing is billed."))
+    board.begun(job.run_id)
+    board.tell(job.update)
