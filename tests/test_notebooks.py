@@ -54,6 +54,11 @@ def test_every_file_a_notebook_names_is_there(path):
         assert (ROOT / name).is_file() or name in ("images/chelsea.jpg", "images/coffe.png", "audio/vers.mp3")
 
 
+def test_the_readme_lists_every_notebook_and_no_other():
+    listed = re.findall(r"\(notebooks/([\w-]+\.ipynb)\)", (ROOT.parent / "README.md").read_text(encoding="utf-8"))
+    assert set(listed) == {path.name for path in NOTEBOOKS}
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_an_executed_notebook_holds_a_record_in_every_wan_cell_and_asks_the_real_service_nothing(path, tmp_path):

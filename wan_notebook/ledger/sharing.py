@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["processes", "reclaim", "run_times", "slot"]
 
 SHORTEST_SECONDS = 0.02
+UNEVEN_SECONDS = 0.05  # what left evenly does not arrive so, and the service counts what arrives
 PLACE_SECONDS = 5.0  # until it is worth asking again for a free place
 OVERTAKEN = "this process stood still, and the request was taken over or forgotten meanwhile: not sent from here."
 PAID_IS_FOUND = "Nothing is billed for it. Run the cell again: what is paid for is found."
@@ -47,7 +48,7 @@ def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | Non
         if row is None:
             raise WanError(OVERTAKEN, hint=PAID_IS_FOUND)
         same, place = "model = ? AND region = ? AND endpoint = ? AND run_id != ?", (*row, run_id)
-        window = 1.0 / speed
+        window = 1.0 / speed + UNEVEN_SECONDS
         sql = f"SELECT sent_at FROM runs WHERE {same} AND sent_at > ? ORDER BY sent_at DESC LIMIT ?"  # noqa: S608  our own
         sent = [at for (at,) in db.execute(sql, (*place, now - window, per_second or 0))]
         if per_second is not None and len(sent) >= per_second:
