@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from wan_notebook.doors.looking import compare
+    from wan_notebook.doors.looking import clip, compare, gallery
     from wan_notebook.doors.nesting import run
     from wan_notebook.doors.replays import replay
     from wan_notebook.doors.taskcalls import attach, cancel, fetch, list_tasks
@@ -65,7 +65,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Comparison": "windows.comparison",
+    "clip": "doors.looking",
     "compare": "doors.looking",
+    "gallery": "doors.looking",
     "CrateReport": "record.crate",
     "export_crate": "record.crate",
     "Methods": "record.manuscript",
@@ -145,6 +147,7 @@ __all__ = [
     "agenerate",
     "attach",
     "cancel",
+    "clip",
     "compare",
     "dry_run",
     "dry_sweep",
@@ -152,6 +155,7 @@ __all__ = [
     "export_crate",
     "fetch",
     "form",
+    "gallery",
     "generate",
     "jobs",
     "list_tasks",

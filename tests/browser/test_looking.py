@@ -25,11 +25,17 @@ jobs = [
                seed=seed, name=image)
     for image in ("chelsea", "coffee") for seed in (1, 2, 3, 4)
 ]"""
+MORE = """more = [
+    wan.submit(prompt="It turns.", image=f"images/{image}", duration=2, audio=False, seed=seed,
+               name=image.split(".")[0])
+    for image in ("astronaut.png", "rocket.jpg") for seed in (1, 2)
+] + [wan.submit(prompt="It turns.", image="images/hubble_deep_field.jpg", duration=2, audio=False, seed=1)]
+all(job.wait(120) for job in more) and more[0].result().path.unlink()"""
 DONE = "all(job.wait(120) for job in jobs)"
 PLAYERS = "[...document.querySelectorAll('.wan-together video')]"
 READY = f"{PLAYERS}.length === argument && {PLAYERS}.every(v => v.readyState >= 2)"
 TIMES = f"{PLAYERS}.map(v => v.currentTime)"
-TALL = 1500
+TALL = 2400
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def service() -> Iterator[Simulator]:
 def opened(lab: Desk, service: Simulator, photos: Path) -> NotebookPage:
     """A notebook in which eight clips were made."""
     shutil.copytree(photos, lab.folder / "images")
-    cells = [MAKE, DONE, "wan.compare(jobs)", "%wan_gallery"]
+    cells = [MAKE, DONE, "wan.compare(jobs)", MORE, "%wan_gallery --notebook .", "%wan_gallery --notebook . --page 2"]
     notebook = lab.open(lab.write("looking.ipynb", cells), width=1100)
     notebook.execute(
         f"import os; os.environ.update(DASHSCOPE_HTTP_BASE_URL={service.base_url!r}, DASHSCOPE_API_KEY={KEY!r})"
@@ -85,15 +91,16 @@ def test_players_of_a_comparison_start_pause_and_seek_together(opened: NotebookP
     tops = page.evaluate(f"{PLAYERS}.map(v => Math.round(v.getBoundingClientRect().top))")
     assert [tops.count(top) for top in sorted(set(tops))] == [4, 4]
 
+    page.get_by_label("Loop").check()  # a slow machine has several tries
     page.evaluate(f"{PLAYERS}[3].play()")  # any one of them
-    opened.until(f"{PLAYERS}.every(v => !v.paused && v.currentTime > 0.4)")
-    opened.until(f"(t => Math.max(...t) - Math.min(...t) < 0.15 && Math.min(...t) > 1)({TIMES})")  # while they run
-    assert not page.evaluate(f"{PLAYERS}.some(v => v.paused)")
+    spread = f"(t => Math.max(...t) - Math.min(...t))({TIMES})"
+    opened.until(f"{PLAYERS}.every(v => !v.paused && v.currentTime > 0.5) && {spread} < 0.15")  # while they run
     page.evaluate(f"{PLAYERS}[6].pause()")
     opened.until(f"{PLAYERS}.every(v => v.paused)")
     page.evaluate(f"{PLAYERS}[1].currentTime = 1.5")
     opened.until(f"{PLAYERS}.every(v => Math.abs(v.currentTime - 1.5) < 0.1 && !v.seeking)")
 
+    page.get_by_label("Loop").uncheck()
     page.get_by_role("button", name="Play all").click()
     opened.until(f"{PLAYERS}.every(v => v.ended)")
     page.get_by_role("button", name="Play all").click()  # from the beginning again
@@ -125,3 +132,25 @@ def test_nothing_but_the_script_is_missing_where_nobody_trusts_the_notebook(
     stranger.page.evaluate(f"{PLAYERS}[3].play()")
     stranger.until(f"{PLAYERS}[3].currentTime > 0.3")
     assert stranger.page.evaluate(f"{PLAYERS}.filter(v => v.paused).length") == 7
+
+
+def test_a_gallery_shows_twelve_posters_that_lead_to_their_clips(opened: NotebookPage, pictures: Path) -> None:
+    for cell in (3, 4, 5):
+        opened.run_cell(cell)
+    page = opened.page
+    output = page.locator(".jp-Cell").nth(4).locator(".jp-OutputArea-output")
+    assert output.locator("img").count() == 11
+    assert output.get_by_text("its file is gone: astronaut-").count() == 1
+    assert output.locator("video").count() == 0
+    assert output.get_by_text("There are more: --page 2").count() == 1
+    assert page.locator(".jp-Cell").nth(5).locator(".jp-OutputArea-output img").count() == 1
+    shoot(opened, pictures, "gallery", 4)
+    assert sticks_out(opened, 4) == []
+    link = output.locator("a").first
+    address = link.evaluate("a => a.href")
+    answer = page.request.get(address)
+    assert (answer.status, answer.headers["content-type"]) == (200, "video/mp4")
+    call = output.locator("code").first.inner_text()
+    opened.execute(f"found = {call}; open('said.txt', 'w').write(found.path.name)")
+    assert (opened.path.parent / "said.txt").read_text().startswith("clip-")
+    assert opened.complaints == []

@@ -93,6 +93,14 @@ def _show(found: object) -> None:
 
 
 @no_var_expand
+def wan_gallery(line: str = "") -> None:
+    """``%wan_gallery [--page N] [--name N] [--model M] [--notebook P] [--since D] [--simulated]``: saved clips."""
+    from wan_notebook.doors.looking import shown
+
+    _show(shown(line))
+
+
+@no_var_expand
 def wan_tasks(line: str = "") -> None:
     """``%wan_tasks [--status S] [--model M] [--hours N] [--limit N] [--region R]``: the account's tasks, as a table."""
     _about_tasks("listed", line)
@@ -149,6 +157,7 @@ LINES = (
     wan_resume,
     wan_costs,
     wan_cache,
+    wan_gallery,
     wan_tasks,
     wan_cancel,
     wan_attach,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.engine.job import Job
+from wan_notebook.engine.revival import revived
 from wan_notebook.errors import InvalidRequestError, Problem, WanError
 from wan_notebook.hall.restoration import film_of, recorded_cost
 from wan_notebook.record.footage import probe_clip
@@ -20,7 +21,7 @@ from wan_notebook.record.provenance import is_record
 from wan_notebook.record.sidefiles import SUFFIX, load_record
 from wan_notebook.request.declaration import parameters
 from wan_notebook.request.recalled import recalled
-from wan_notebook.tasks import JobState, VideoResult
+from wan_notebook.tasks import JobState, Task, VideoResult
 from wan_notebook.windows.player import Film
 from wan_notebook.words.addresses import recorded_url
 from wan_notebook.words.wording import shown
@@ -28,14 +29,16 @@ from wan_notebook.words.wording import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
     from wan_notebook.tasks import Clip
 
-__all__ = ["Exhibit", "exhibited", "values_of"]
+__all__ = ["Exhibit", "exhibited", "result_of", "values_of"]
 
 KINDS = "a job, a result, a run id of %wan_jobs, a record, or the path of a clip"
 NO_RECORD = "no record lies beside it: what made it is not known"
 HIDDEN_DIGITS = 12
+GONE = "Put the file back, or run its cell again: while the service has the clip, it is downloaded again, 0 spent."
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,26 @@ def exhibited(given: object, *, ledger: Ledger, folder: Path) -> Exhibit:
     if isinstance(given, (str, os.PathLike)):
         return _of_run(str(given), ledger, folder) or _of_file(Path(given), folder)
     raise InvalidRequestError([Problem("jobs", shown(given), "it is no clip", KINDS)])
+
+
+def result_of(run: Run, *, now: float) -> VideoResult:
+    """The saved clip of a run of the ledger, as its job gave it.
+
+    Raises
+    ------
+    WanError
+        There is none, or its file is gone.
+    """
+    update = revived(run, now=now)
+    if run.state != JobState.DOWNLOADED or not run.clip_path:
+        raise WanError(f"{run.run_id} has no saved clip: it is {run.state}.", hint="%wan_resume follows what is open.")
+    try:
+        clip = probe_clip(run.clip_path)
+    except WanError as error:
+        raise WanError(f"the clip of {run.run_id} cannot be shown: {error.message}", hint=GONE) from None
+    task = update.task or Task("", "")
+    record = _mapping(json.loads(run.record or "{}")) | {"run_id": run.run_id}
+    return VideoResult(clip.path, "", task.usage, update.cost, clip, task, record)
 
 
 def values_of(record: Mapping[str, Any]) -> dict[str, str]:

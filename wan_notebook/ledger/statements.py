@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.ledger.runs import Run
 
-__all__ = ["BY", "Statement", "cache", "costs", "count", "listed", "money", "select"]
+__all__ = ["BY", "Statement", "cache", "costs", "count", "listed", "money", "price_of", "select"]
 
 WIDEST = 60
 FILE = "File"  # the heading of a column of paths
@@ -79,6 +79,7 @@ def select(
     *,
     state: str | None = None,
     model: str | None = None,
+    name: str | None = None,
     notebook: str | None = None,
     since: str | None = None,
     simulated: bool | None = None,
@@ -90,7 +91,7 @@ def select(
     ----------
     state : str, optional
         Our word for it (``downloaded``, ``failed``, ...).
-    model : str, optional
+    model, name : str, optional
     notebook : str, optional
         A notebook's file, or a folder with everything below it.
     since : str, optional
@@ -106,7 +107,7 @@ def select(
     """
     where: list[str] = ["1"]
     values: list[Any] = []
-    for column, value in (("state", state), ("model", model), ("simulated", simulated)):
+    for column, value in (("state", state), ("model", model), ("name", name), ("simulated", simulated)):
         if value is not None:
             where.append(f"{column} = ?")
             values.append(value)
@@ -138,7 +139,7 @@ def listed(runs: Sequence[Run], driven: Callable[[Run], bool], *, more: bool = F
             run.model or "unknown",
             _state(run, driven),
             run.task_id or "–",
-            _price(run),
+            price_of(run),
             Path(run.clip_path).name if run.clip_path else "–",
         )
         for run in runs
@@ -223,7 +224,8 @@ def _state(run: Run, driven: Callable[[Run], bool]) -> str:
     return run.state
 
 
-def _price(run: Run) -> str:
+def price_of(run: Run) -> str:
+    """What a run cost, in words."""
     if run.state in FREE:
         return "not billed"
     if run.amount is None:

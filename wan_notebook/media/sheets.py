@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["jpeg", "poster_sheet", "sheet", "thumbnail"]
+__all__ = ["boxed", "jpeg", "poster_sheet", "sheet", "thumbnail"]
 
 GAP, STRIP, LETTERS = 8, 22, 13  # pixels between pictures, of a line of text, of its letters
 PAPER, INK = (24, 26, 30), (236, 238, 240)  # dark in light and dark themes: it shows off pictures in either
-NARROWEST = 16
+NARROWEST, LONGEST = 16, 200  # pixels of a picture; characters of a label
 NOTHING = (60, 63, 70)
 QUALITY = 80
 SHEET_WIDTH = 960
@@ -33,6 +33,13 @@ def _small(picture: bytes, side: int) -> bytes:
         return b""
     image.thumbnail((side, side))
     return jpeg(image)
+
+
+def boxed(image: Image, size: tuple[int, int]) -> bytes:
+    """``image`` as a JPEG of exactly ``size``, whole, with dark bars where its shape is another."""
+    from PIL import ImageOps
+
+    return jpeg(ImageOps.pad(image.convert("RGB"), size, color=PAPER))
 
 
 def jpeg(image: Image) -> bytes:
@@ -108,6 +115,7 @@ def _fitted(image: Image, wide: int) -> Image:
 
 def _within(text: str, draw: Any, font: Any, wide: int) -> str:
     """``text``, cut where it would leave its picture."""
+    text = "".join(character for character in " ".join(text.split())[:LONGEST] if character.isprintable())
     text = text.replace("×", "x")  # not in the font
     length = draw.textlength
     if length(text, font=font) <= wide:

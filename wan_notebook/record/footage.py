@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wan_notebook.media.sheets import boxed
 from wan_notebook.media.stills import no_video, opened, picture_of
 from wan_notebook.tasks import Clip
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["probe_clip"]
+__all__ = ["poster_of", "probe_clip"]
 
 POSTER_SIDE = 640
 POSTER_BYTES = 60_000
@@ -58,6 +59,18 @@ def probe_clip(path: str | os.PathLike[str]) -> Clip:
             audio_codec=audio,
             poster=_poster(first),
         )
+
+
+def poster_of(path: Path, size: tuple[int, int]) -> bytes:
+    """A JPEG of ``size`` that shows a clip's first frame; the rest of the file is not read.
+
+    Raises
+    ------
+    WanError
+        The file is no MP4 video or cannot be read.
+    """
+    with opened(path) as (container, stream):
+        return boxed(picture_of(next(container.decode(stream))), size)
 
 
 def _check_whole(path: Path) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison"]
 
 APART = "Each player works by itself here. In a trusted notebook they start, pause and seek together."
+SMALL = "opacity:0.75;font-size:0.85em"
 SIMULATED = "simulated"
 CELL, SHORT = 160, 36  # characters of a value in the table, below a player
 NARROWEST, WIDE, WIDEST = 180, 480, 1200  # pixels of a player, at least and at most, and of all
@@ -136,7 +137,7 @@ class Comparison:
             shown,
             title,
             row(*words, style="font-size:0.9em"),
-            film and row(*clip_facts(film.clip)[:2], _paid(exhibit), style=MUTED),
+            film and tag("div", " · ".join((*clip_facts(film.clip)[:2], _paid(exhibit))), style=SMALL),
             film and exhibit.problem and tag("div", exhibit.problem, style=MUTED),
             tag("div", style="height:12px"),
             style=self._look(),
