@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["KEY_REFUSED", "KEY_SEEN", "Secret", "find_key", "forget", "remember", "seal"]
 
 NAME = "DASHSCOPE_API_KEY"
+ROUNDS = 50_000  # some hundredths of a second for each key that somebody tries
 NOT_SET = "not set"
 KEYRING = ("dashscope", "api_key")  # keyring set dashscope api_key
 KEY_REFUSED = Problem(
@@ -54,6 +55,12 @@ class Secret:
     def reveal(self) -> str:
         """The key itself."""
         return self._value
+
+    def fingerprint(self, salt: bytes) -> str:
+        """What tells this key from another where ``salt`` is known; it is not found again from it."""
+        import hashlib
+
+        return hashlib.pbkdf2_hmac("sha256", self._value.encode(), salt, ROUNDS, dklen=8).hex()
 
     def __repr__(self) -> str:
         return "Secret(set)"

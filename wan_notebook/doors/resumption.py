@@ -17,7 +17,7 @@ from wan_notebook.ledger.runs import OPEN
 from wan_notebook.ledger.statements import count
 from wan_notebook.notebook import cards, frontend
 from wan_notebook.notebook.leftovers import COLLECTED
-from wan_notebook.service.endings import not_known_yet
+from wan_notebook.service.endings import OTHER_KEY, not_known_yet
 from wan_notebook.tasks import JobState, TaskStatus
 from wan_notebook.windows import rendering
 
@@ -97,7 +97,7 @@ def collect(say: Callable[[str], None], *, wait: bool = False) -> int:
         else:
             try:
                 if not wait and (under_way := _under_way(run)):
-                    missing += under_way == NOT_KNOWN
+                    missing += under_way in (NOT_KNOWN, OTHER_KEY)
                     say(f"{run.run_id}: {under_way} (task {run.task_id})")
                     continue
                 jobs.append(follow(run))
@@ -137,7 +137,8 @@ def follow(
     hall.switchboard.place(settings)
     if not hall.ledger.take_over(run.run_id):
         raise ConfigurationError(f"{run.run_id} is followed by another process, or over.")
-    journal = Journal(hall.ledger, run, terms=Terms(), record=hall.record, simulated=run.simulated)
+    account = hall.switchboard.account(settings)
+    journal = Journal(hall.ledger, run, terms=Terms(), record=hall.record, simulated=run.simulated, account=account)
     journal.reopen()
     update = revived(run, now=time.time(), handle=f"wan_notebook.jobs()[{len(hall.jobs)}]", again=True)
     return hall.drive(
@@ -161,8 +162,12 @@ def _under_way(run: Run) -> str:
     settings = settings_of(run)
     task = session().ask(settings, lambda client: client.fetch(run.task_id or ""))
     if not_known_yet(task, run.submitted_at, simulated=bool(run.simulated)):
-        return NOT_KNOWN
+        return OTHER_KEY if _of_another_key(run) else NOT_KNOWN
     return "still under way" if task.status in (TaskStatus.PENDING, TaskStatus.RUNNING) else ""
+
+
+def _of_another_key(run: Run) -> bool:
+    return run.account not in (None, session().switchboard.account(settings_of(run)))
 
 
 def _followed(runs: Sequence[Run], *, show: bool) -> tuple[list[Job], list[str]]:
@@ -175,6 +180,8 @@ def _followed(runs: Sequence[Run], *, show: bool) -> tuple[list[Job], list[str]]
             continue
         try:
             jobs.append(follow(run, watch=lambda job: cards.card(job, show=show), show=cards.shown_again))
+            if _of_another_key(run):
+                said.append(f"{run.run_id} was sent with another key than the one that is set now")
         except WanError as error:
             said.append(f"{run.run_id} cannot be followed: {error}")
     return jobs, said

@@ -20,7 +20,7 @@ from wan_notebook.errors import AmbiguousSubmitError, BudgetError, ServiceError,
 from wan_notebook.ledger.rows import known_task
 from wan_notebook.ledger.runs import OPEN, OVER, PLANNED
 from wan_notebook.record.footage import probe_clip
-from wan_notebook.service.endings import ended_without_clip
+from wan_notebook.service.endings import OTHER_KEY, ended_without_clip, still_kept
 from wan_notebook.tasks import JobState, TaskStatus, iso_utc
 from wan_notebook.words.phrases import moment
 
@@ -34,6 +34,7 @@ __all__ = ["accompany"]
 UPDATE = (
     "It may be paid for: update the package and run it again, or use --force (force=True). Nothing was sent for this."
 )
+PAY = "Set that key, or pay once more under this one: --force (force=True). Nothing was sent for this."
 LOOK_SECONDS = 0.3  # at the ledger, where another process writes down how it stands
 
 
@@ -104,8 +105,12 @@ async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
     """Go on where a process ended that will not."""
     task = known_task(run)
     if task is not None:
+        life.foreign = life.journal.foreign(run)
+        if life.foreign and await _out_of_sight(life, run, task):
+            when = moment(run.created_at)
+            raise BudgetError(f"the same request is under way since {when} ({run.run_id}), and {OTHER_KEY}.", hint=PAY)
         life.journal.adopt(run)
-        life.tell(submitted_at=iso_utc(run.submitted_at or run.created_at))
+        life.tell(task=task, submitted_at=iso_utc(run.submitted_at or run.created_at))
         life.note(f"already paid as {run.run_id} of {moment(run.created_at)}: followed to its end, 0 spent")
         return await life.pick_up(task)
     if run.state == JobState.WAITING:  # given up by now
@@ -172,10 +177,18 @@ async def _once_more(life: Pursuit, run: Run, how: str) -> Clip | None:
         life.note(f"{gone}: made again; the simulator bills nothing")
         life.journal.pass_over(run)
         return None
+    away = life.journal.foreign(run) and task is not None and await _out_of_sight(life, run, task)
     raise BudgetError(
-        f"this request was paid for already, and {gone}.",
+        f"this request was paid for already, and {gone}{f'; {OTHER_KEY}' if away else ''}.",
         hint="Put the file back, or run it with --force (force=True) to make and pay for a new one. Nothing is billed.",
     )
+
+
+async def _out_of_sight(life: Pursuit, run: Run, task: Task) -> bool:
+    """Whether the key that is used now does not show a task that the service still keeps."""
+    found = await _asked(life, task)
+    kept = still_kept(run.submitted_at, (await life.connect()).simulator_speed)
+    return found is not None and found.status is TaskStatus.UNKNOWN and kept
 
 
 async def _asked(life: Pursuit, task: Task) -> Task | None:

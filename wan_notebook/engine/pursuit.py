@@ -19,7 +19,7 @@ from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.request.recalled import RecalledRequest
 from wan_notebook.service import polling
-from wan_notebook.service.endings import ended_without_clip, lost_sight, not_known_yet
+from wan_notebook.service.endings import ended_without_clip, lost_sight, not_known_yet, of_another_key, still_kept
 from wan_notebook.service.inquiries import CANCEL_WORDS, cancel, identify
 from wan_notebook.tasks import JobState, TaskStatus
 from wan_notebook.words.instants import epoch
@@ -91,6 +91,8 @@ class Pursuit:
     ----------
     look : asyncio.Event
         Set where it is worth looking at once.
+    foreign : bool
+        Whether the task was submitted with another key than the one that is used now.
     """
 
     def __init__(self, plan: Plan, picture: Callable[[], JobUpdate], tell: Callable[..., None]) -> None:
@@ -99,6 +101,7 @@ class Pursuit:
         self.look = asyncio.Event()
         self.door = contextlib.AsyncExitStack()  # held by a member of a sweep whose turn it is
         self._client: WanClient | None = None
+        self.foreign = self.journal.foreign()
 
     async def connect(self) -> WanClient:
         """The client, made when it is first needed."""
@@ -206,6 +209,8 @@ class Pursuit:
 
     def _not_known_yet(self, client: WanClient, found: Task) -> bool:
         submitted_at = epoch(self.picture().submitted_at)
+        if found.status is TaskStatus.UNKNOWN and self.foreign and still_kept(submitted_at, client.simulator_speed):
+            raise of_another_key(found)
         if not not_known_yet(found, submitted_at, simulated=client.simulator_speed is not None):
             return False
         self.unnote(TROUBLE)

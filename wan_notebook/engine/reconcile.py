@@ -103,6 +103,8 @@ async def find_lost(life: Pursuit, run: Run, *, lost_at: float | None = None) ->
         raise _open(run, f"{what}: {', '.join(ids[:3])}{', …' if ids[3:] else ''}.", ids)
     if seen.gap:
         raise _open(run, f"{seen.gap}.")
+    if life.journal.foreign(run):
+        raise _open(run, "it was sent with another key, whose tasks the one that is set now may not see.")
     what = "the submit got no answer, and the service's list shows no task of it: it was not accepted."
     raise NotAcceptedError(what, hint="Nothing is billed. Run the cell again.")
 

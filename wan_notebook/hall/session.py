@@ -240,6 +240,7 @@ class Session:
             terms=terms,
             record=self.record,
             simulated=True if base_url is None else None if is_loopback(base_url) else False,
+            account=self.switchboard.account(settings),
         )
         if task is None and turnstile is None:  # a sweep is checked as a whole
             journal.precheck(cost, ask)

@@ -9,6 +9,7 @@ from urllib.request import getproxies
 
 from wan_notebook.config import home
 from wan_notebook.errors import ConfigurationError
+from wan_notebook.hall.accounts import fingerprint
 from wan_notebook.service.client import WanClient
 from wan_notebook.service.connections import TRANSFERS, open_http
 from wan_notebook.service.hosts import address_of, region_of, tariff, workspace_header
@@ -63,6 +64,10 @@ class Switchboard:
         region = self.region(settings)
         settings.require_key()
         return region, address_of(region, settings, self._regions)
+
+    def account(self, settings: Settings) -> str | None:
+        """What the ledger knows the key by; never anything of the key itself."""
+        return fingerprint(settings.require_key(), home())
 
     async def connect(self, settings: Settings) -> WanClient:
         """The client there; the simulator is started first where that is the region. On the runner's loop only."""

@@ -52,6 +52,8 @@ class Journal:
         The record of an update.
     simulated : bool or None
         Where the request goes; None for an address of this machine, before it has answered.
+    account : str, optional
+        A fingerprint of the key that is used now.
 
     Attributes
     ----------
@@ -70,9 +72,11 @@ class Journal:
         terms: Terms,
         record: Callable[[JobUpdate], dict[str, Any]],
         simulated: bool | None,
+        account: str | None = None,
     ) -> None:
-        self.ledger, self.simulated = ledger, simulated
-        self._run, self.terms, self._record = run, terms, record
+        self.ledger, self.simulated, self._account = ledger, simulated, account
+        self._run = run if run.account else replace(run, account=account)
+        self.terms, self._record = terms, record
         self._written = False
         self._rev = -1
         self._said: dict[str, Any] = {}
@@ -174,6 +178,11 @@ class Journal:
         self._written = True
         asked = canonical_json(self._record(update)["request"]["asked"])
         return replace(self._run, **self._columns(update), simulated=self.simulated, request=asked)
+
+    def foreign(self, run: Run | None = None) -> bool:
+        """Whether a run (this one's row) was sent with another key; that may all the same be of the same account."""
+        theirs = (run or self._run).account
+        return None not in (theirs, self._account) and theirs != self._account
 
     def reopen(self) -> None:
         """Go on with a row that an earlier process wrote."""

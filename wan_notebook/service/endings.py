@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.errors import (
     AmbiguousSubmitError,
+    ConfigurationError,
     DownloadError,
     TaskCanceledError,
     TaskExpiredError,
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
     from wan_notebook.errors import WanError
     from wan_notebook.tasks import JobUpdate, Task
 
-__all__ = ["ended_without_clip", "fate", "lost_sight", "not_known_yet", "state_after"]
+__all__ = [
+    "OTHER_KEY",
+    "ended_without_clip",
+    "fate",
+    "lost_sight",
+    "not_known_yet",
+    "of_another_key",
+    "state_after",
+    "still_kept",
+]
 
 
 KEPT = "Tasks and clips are kept {hours} h, for the account that made them; a clip not saved by then is gone."
+OTHER_KEY = "this run belongs to another key than the one that is set now, and the service does not know it under that"
+USE_IT = "Set the key it was sent with, and %wan_resume (or wan-notebook collect): it is kept. Asking costs nothing."
 NEVER_SEEN = (
     "It is older than {hours} h (its clip is then gone), or of another account or region: use the key and the region "
     "it was submitted with. Asking costs nothing."
@@ -65,7 +77,17 @@ def not_known_yet(task: Task, submitted_at: float | None, *, simulated: bool) ->
     """
     if task.status is not TaskStatus.UNKNOWN or submitted_at is None or simulated:
         return False
-    return time.time() - submitted_at < catalog().service.keep_seconds
+    return still_kept(submitted_at)
+
+
+def still_kept(submitted_at: float | None, speed: float | None = None) -> bool:
+    """Whether the service keeps a task of that time; also where its time is not known."""
+    return submitted_at is None or (time.time() - submitted_at) * (speed or 1.0) < catalog().service.keep_seconds
+
+
+def of_another_key(task: Task) -> WanError:
+    """The error of a run whose task can only be had with the key it was sent with."""
+    return ConfigurationError(f"{OTHER_KEY} (task {task.task_id}).", hint=USE_IT)
 
 
 def lost_sight(task: Task) -> WanError:
