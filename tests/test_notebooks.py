@@ -66,6 +66,7 @@ def test_an_executed_notebook_holds_a_record_in_every_wan_cell_and_asks_the_real
 
     shutil.copytree(ROOT / "images", tmp_path / "images")
     shutil.copytree(ROOT / "audio", tmp_path / "audio")
+    shutil.copy(ROOT / "quickstart.ipynb", tmp_path)  # which another one reproduces
     executed = tmp_path / "notebook.ipynb"
     shutil.copy(path, executed)
     home = Path(tempfile.mkdtemp(dir=tmp_path))
