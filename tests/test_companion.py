@@ -278,14 +278,18 @@ def test_a_double_click_in_one_process_is_paid_once_where_the_cell_is_executed_a
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
-def test_a_ledger_that_cannot_be_written_is_said_on_the_card_and_the_job_goes_on(server, tmp_path, clip):
+def test_a_ledger_that_cannot_be_written_is_asked_about_said_on_the_card_and_the_job_goes_on(server, tmp_path, clip):
     ready(server, clip)
     blocked = tmp_path / "home is a file"
     blocked.write_text("not a folder")
-    first, second = run(server.base_url, tmp_path, blocked, count=2)
+    refused = start(server.base_url, tmp_path, blocked)
+    assert "--yes (yes=True)" in refused.communicate(timeout=60)[1]
+    assert server.count("POST") == 0
+    first, second = run(server.base_url, tmp_path, blocked, count=2, yes=True)
     for made in (first, second):
         assert made["state"] == "downloaded"
         assert any("the ledger" in note and "this job goes on" in note for note in made["notes"])
+    assert server.count("POST") == 2
 
 
 def test_a_dry_run_says_that_the_clip_is_there_already(server, tmp_path, home, clip, monkeypatch):

@@ -202,29 +202,6 @@ def test_a_ledger_that_a_later_version_wrote_is_read_written_and_left_as_it_is(t
         assert db.execute("PRAGMA user_version").fetchone() == (99,)
 
 
-def test_a_file_that_cannot_be_used_is_said_and_never_replaced(tmp_path):
-    (tmp_path / FILE).write_bytes(b"this is no database, but somebody's poem" * 100)
-    ledger = Ledger(tmp_path)
-    assert ledger.claim(row(), first) is None
-    assert ledger.claim(row("run-2"), first).run_id == "run-1", "this process still pays nothing twice"
-    assert FILE in ledger.trouble
-    assert (tmp_path / FILE).read_bytes().startswith(b"this is no database")
-
-
-def test_a_disk_that_fills_up_is_said_and_what_was_written_is_still_known(tmp_path):
-    ledger = Ledger(tmp_path)
-    ledger.claim(row(), first)
-    with closing(sqlite3.connect(tmp_path / FILE)) as db:
-        pages = db.execute("PRAGMA page_count").fetchone()[0]
-    ledger._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way of having no space left
-    for number in range(200):
-        ledger.claim(row(f"big-{number}", reuse_key=f"big-{number}", record="x" * 1000), first)
-    assert "full" in ledger.trouble
-    assert ledger.run("run-1") is not None
-    assert len(ledger.runs()) == 201
-    assert ledger.claim(row("again"), first).run_id == "run-1"
-
-
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="file modes do not bind root")
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     tmp_path.chmod(0o500)

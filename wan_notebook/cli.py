@@ -77,7 +77,7 @@ class _OfRequest(click.Command):
 @click.option("--name", help="For the clip's file name.")
 @click.option("--region", help="singapore (default), beijing, virginia, frankfurt or simulator.")
 @click.option("-o", "--output-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder (wan_outputs).")
-@click.option("-y", "--yes", is_flag=True, help="Submit even where the price is unknown.")
+@click.option("-y", "--yes", is_flag=True, help="Submit even where the price is unknown or the ledger is of no use.")
 @click.option("--force", is_flag=True, help="Pay for a new clip even where this very request was paid for already.")
 @click.option("--max-cost", help="The most this clip may cost: 0.5, or '0.5 USD'.")
 @click.option("--budget", help="The most all runs of this command may cost (or WAN_NOTEBOOK_BUDGET).")
@@ -144,12 +144,13 @@ def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filter
 
     ledger = Ledger(home())
     if forget:
-        click.echo(bookkeeping.forget(ledger, forget, yes=yes))
-        return
-    found = bookkeeping.runs(ledger, limit=limit, **filters)
-    click.echo(json.dumps(found.data, indent=2, ensure_ascii=False) if as_json else str(found))
+        said = bookkeeping.forget(ledger, forget, yes=yes)
+    else:
+        found = bookkeeping.runs(ledger, limit=limit, **filters)
+        said = json.dumps(found.data, indent=2, ensure_ascii=False) if as_json else str(found)
+    click.echo(said)
     if ledger.trouble:
-        raise click.ClickException(ledger.trouble)
+        raise click.ClickException(ledger.complaint)
 
 
 @cli.command()
@@ -158,7 +159,7 @@ def collect(wait: bool) -> None:
     """Save the clip of every open run that is finished at the service, in whichever notebook it was begun.
 
     Safe in a cron job: runs that a living process follows are left to it, and two at once share the work. The service
-    keeps clips for 24 hours. Exit code 1 when a clip could not be had.
+    keeps clips for 24 hours. Exit code 1 when a clip could not be had, or the ledger cannot be used.
     """
     from wan_notebook.doors.resumption import collect as fetch_clips
 

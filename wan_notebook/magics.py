@@ -191,10 +191,13 @@ def register(ip: InteractiveShell) -> None:
 
 
 def _pick_up() -> None:
-    """Follow the jobs that an earlier kernel of this notebook left open, and say so."""
+    """Follow the jobs that an earlier kernel of this notebook left open, and say so; or why that cannot be known."""
     from wan_notebook.notebook.leftovers import left_over
 
-    if runs := left_over():
+    runs, complaint = left_over()
+    if complaint:
+        sys.stdout.write(f"wan_notebook: {complaint}\n")
+    if runs:
         from wan_notebook.doors.resumption import at_load
 
         sys.stdout.write(f"{at_load(runs)}\n")

@@ -80,7 +80,12 @@ def _show_books(what: str, line: str) -> None:
     from wan_notebook.doors import bookkeeping
     from wan_notebook.hall.session import session
 
-    _show(getattr(bookkeeping, what)(session().ledger, line))
+    ledger = session().ledger
+    if ledger.trouble:
+        ledger.tried()
+    _show(getattr(bookkeeping, what)(ledger, line))
+    if ledger.trouble:
+        sys.stdout.write(f"{ledger.complaint}\n")
 
 
 def _show(found: object) -> None:

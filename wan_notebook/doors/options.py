@@ -126,7 +126,7 @@ def _parser() -> Parser:
     )
     add(group, "wait", flag=True, text="wait for the clip in the cell; headless runs wait by themselves", short="-w")
     add(group, "embed", flag=True, text="put clips up to 5 MB into the notebook instead of linking them")
-    add(group, "yes", flag=True, text="submit even where the price is unknown", short="-y")
+    add(group, "yes", flag=True, text="submit even where the price is unknown or the ledger is of no use", short="-y")
     add(group, "force", flag=True, text="make and pay for a new clip even where this very request was paid for already")
     add(group, "max_cost", flag=False, text="the most this clip may cost: 0.5, or '0.5 USD'")
     add(group, "private", flag=True, text="keep the prompts out of card, record, ledger and log; their digests stay")

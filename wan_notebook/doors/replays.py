@@ -230,7 +230,7 @@ def begin(
         project_budget=project_budget,
         project=project,
     )
-    terms = replace(terms, anew=True, body=record["request"]["sent_sha256"])
+    terms = replace(terms, anew=True, body=record["request"]["sent_sha256"], unrecorded=yes)
     film, missing = film_of(record, folder, frontend.notebook_folder())
     scope = f"replay-{secrets.token_hex(8)}"  # counted by itself: two of one run are one while the first is under way
     how = {"terms": terms, "ask": frontend.ask, "scope": scope, "replay_of": record["run_id"]}

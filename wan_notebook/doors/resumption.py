@@ -70,6 +70,8 @@ def resume(line: str) -> str:
         frontend.announce()
     if at_work:
         said.append(f"{count(len(at_work), 'job')} followed already: {', '.join(run.run_id for run in at_work[:5])}")
+    if ledger.trouble:
+        said.append(ledger.complaint)
     if not found:
         said.append(f"nothing to follow{f' of {word!r}' if word else ''}. %wan_jobs --all shows what there was")
     return "\n".join(said)
@@ -110,7 +112,9 @@ def collect(say: Callable[[str], None], *, wait: bool = False) -> int:
         clip = job.update.clip
         say(f"{job.run_id}: {clip.path if clip else why}")
         missing += job.state in (JobState.UNDELIVERED, JobState.DETACHED)
-    return missing
+    if ledger.trouble and ledger.tried():
+        say(ledger.complaint)
+    return missing + bool(ledger.trouble)
 
 
 def follow(

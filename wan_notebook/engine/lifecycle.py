@@ -177,8 +177,7 @@ class Life(Pursuit):
         earlier = await _aside(lambda: journal.claim(self.picture()))
         if earlier is None and self.picture().state is JobState.PLANNED:
             self.tell(state=JobState.WAITING)
-        if journal.trouble:
-            self.note(journal.trouble)
+        self.mind_ledger()
         return earlier
 
     async def _take_turn(self, client: WanClient) -> None:

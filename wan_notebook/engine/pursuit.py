@@ -39,6 +39,7 @@ __all__ = ["Plan", "Pursuit", "Refusal", "may_mend_itself"]
 Refusal = TransportError | ServiceError
 
 TROUBLE = "network trouble, the task is still yours"
+LEDGER = "the ledger "  # how what is said of it begins
 NO_WORD = "the service gives no word of the task, which is still yours"
 NOT_UNDER_THIS_KEY = "it does not know it under this key: is it of another account or region?"
 
@@ -167,6 +168,7 @@ class Pursuit:
         kind = polling.expected(self.journal.run_times(update), update.request.spec.run_seconds)
         since = max(0.0, time.time() - (epoch(update.submitted_at) or time.time()))  # from its submit to now
         while not task.status.ended:
+            self.mind_ledger()
             speed = client.simulator_speed or 1.0
             elapsed = (loop.time() - begun) * speed
             queued, _ = task.clocks()
@@ -248,6 +250,13 @@ class Pursuit:
             return cost
         self.journal.settle(cost)
         return pricing.nothing(cost)
+
+    def mind_ledger(self) -> None:
+        """Keep the card's remark about the ledger true."""
+        if trouble := self.journal.trouble:
+            self.note(trouble, instead_of=LEDGER)
+        else:
+            self.unnote(LEDGER)
 
     def note(self, text: str, *, instead_of: str = "") -> None:
         """Put a remark on the card, in place of those that begin with ``instead_of``."""

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wan_notebook.ledger.expenses import Purse
+    from wan_notebook.ledger.file import LedgerFile
     from wan_notebook.tasks import Cost
 
 __all__ = ["Money", "Terms"]
 
 MONEY = re.compile(r"(?P<amount>[0-9]{1,9}(\.[0-9]{1,9})?)\s*(?P<currency>[A-Za-z]{3})?", re.ASCII)
+UNKNOWN_LATER = "neither another kernel nor a restarted one would know that this is paid"
 NOT_BILLED = "Nothing was sent and nothing is billed."
 
 
@@ -81,6 +83,8 @@ class Terms:
         are stands in :mod:`~wan_notebook.ledger.expenses`.
     folder : str or None
         The project's folder, resolved; None for the notebook's own.
+    unrecorded : bool
+        Confirmed: pay even where the ledger cannot be used, so that nobody would know later.
     """
 
     force: bool = False
@@ -91,6 +95,7 @@ class Terms:
     session: Money | None = None
     project: Money | None = None
     folder: str | None = None
+    unrecorded: bool = False
 
     @property
     def limited(self) -> bool:
@@ -137,6 +142,23 @@ class Terms:
                 if left_out:
                     terms = _confirmed(terms, left_out, ask)
         return terms
+
+    def trust(self, ledger: LedgerFile, ask: Callable[[str], bool] | None = None) -> Terms:
+        """Refuse what could not be written into the ledger, unless it was confirmed; ``ask`` as for :meth:`check`.
+
+        Raises
+        ------
+        BudgetError
+        """
+        if not ledger.trouble or self.unrecorded:
+            return self
+        if ask is None:
+            hint = f"{ledger.remedy} To pay all the same say --yes (yes=True). {NOT_BILLED}"
+            raise BudgetError(f"not submitted: {ledger.trouble}.", hint=hint)
+        why = f"{ledger.trouble[0].upper()}{ledger.trouble[1:]}: {UNKNOWN_LATER}. {ledger.remedy}"
+        if not ask(f"{why} Submit it all the same?"):
+            raise BudgetError(f"not submitted: {ledger.trouble}.", hint=f"{ledger.remedy} {NOT_BILLED}")
+        return replace(self, unrecorded=True)
 
 
 def _confirmed(terms: Terms, why: str, ask: Callable[[str], bool] | None) -> Terms:

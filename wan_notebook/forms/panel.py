@@ -98,9 +98,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self.fields = {info.name: field_for(info, start.get(info.name), self._changed) for info in infos}
         self.generate = Button(description="Generate", button_style="primary", layout=Layout(flex="0 0 auto"))
         self.generate.on_click(self._generate)
-        self.confirmed = Checkbox(
-            description="The price is unknown: submit it all the same", indent=False, layout=Layout(width="auto")
-        )
+        self.confirmed = Checkbox(indent=False, layout=Layout(width="auto"))
         self.confirmed.observe(self._confirmed, "value")
         self.status = HTML(layout=Layout(flex="1 1 220px", min_width="0", margin="0"))
         self.remarks = HTML(layout=Layout(margin="0", width="auto"))
@@ -179,10 +177,15 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self._ready = (request, settings) if request and settings and not problems else None
         for name, field in self.fields.items():
             field.say([problem for problem in problems if problem.field == name])
-        self.remarks.value = str(bullets(phrases.clean(note) for note in request.notes) or "") if request else ""
-        unsure = cost is not None and cost.amount is None and self.fields["region"].control.value != SIMULATOR
-        self.confirmed.layout.display = "" if unsure else "none"
-        self.generate.disabled = self._ready is None or (unsure and not self.confirmed.value)
+        doubts, ledger = [], session().ledger
+        if self.fields["region"].control.value != SIMULATOR:
+            doubts += ["the price is unknown"] if cost is not None and cost.amount is None else []
+            doubts += [ledger.trouble] if ledger.trouble else []
+        notes = [*(request.notes if request else ()), *([ledger.complaint] if ledger.trouble else [])]
+        self.remarks.value = str(bullets(phrases.clean(note) for note in notes) or "")
+        self.confirmed.description = f"{' and '.join(doubts).capitalize()}: submit it all the same"
+        self.confirmed.layout.display = "" if doubts else "none"
+        self.generate.disabled = self._ready is None or bool(doubts and not self.confirmed.value)
         self._tell(cost, [problem.field.replace("_", " ") for problem in problems])
 
     def _draft(self, wrong: set[str]) -> I2VRequest | None:
@@ -219,23 +222,31 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         with self._lock:
             if self._ready is None or self.generate.disabled or time.monotonic() - self._started < AGAIN_SECONDS:
                 return
+            try:
+                session().ledger.tried()
+            except WanError as error:
+                self._complain(error)
+                return
             self._refresh()  # the key, a file: what the world says now
             if self._ready is None or self.generate.disabled:
                 return
             request, settings = self._ready
             self._started = time.monotonic()
             row = JobRow(f"Clip {len(self.jobs) + 1}")
-            # yes: an unknown price was confirmed above the button, and a callback cannot ask.
+            # yes: what is in doubt was confirmed above the button, and a callback cannot ask.
             start = partial(cells.launch, request, name=None, settings=settings, yes=True, watch=[row.show])
             try:
                 row.job = self._place(start)  # what a callback shows by itself lands in no cell
             except (WanError, OSError) as error:
-                said = " ".join(error.lines()) if isinstance(error, WanError) else str(error)
-                self.remarks.value = str(tag("div", said, style=f"border-left:3px solid {RED};padding-left:6px;{WRAP}"))
+                self._complain(error)
                 return
             self.confirmed.value = False
             self.jobs.append(row.job)
             self.rows.children = [*self.rows.children, row][-ROWS:]
+
+    def _complain(self, error: Exception) -> None:
+        said = " ".join(error.lines()) if isinstance(error, WanError) else str(error)
+        self.remarks.value = str(tag("div", said, style=f"border-left:3px solid {RED};padding-left:6px;{WRAP}"))
 
     def _repr_mimebundle_(self, **how: Any) -> dict[str, Any]:
         self._place = frontend.here()  # the cell that shows the form is the one its cards belong to

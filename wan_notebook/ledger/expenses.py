@@ -138,4 +138,5 @@ def forget(ledger: Ledger, run_ids: Iterable[str]) -> int:
             + db.executemany(emptied, [(time.time(), *row) for row in ids]).rowcount
         )
 
+    ledger.let_go(run_id for (run_id,) in ids)
     return ledger.write(work)

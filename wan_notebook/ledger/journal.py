@@ -1,18 +1,21 @@
 """One run's page in the ledger: the claim before the POST, the task id right after it, and every state that follows.
 
-The claim, and the slot right before the POST, raise what forbids to pay. Nothing else here ever raises: a paid task is
-followed whether or not its row can be written, and the card says so.
+The claim, and the slot right before the POST, raise what forbids to pay; so does a ledger that cannot be used, unless
+somebody was asked about it. Nothing else here ever raises: a paid task is followed whether or not its row can be
+written, and the card says so.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wan_notebook.errors import WanError
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.identity import reuse_key
+from wan_notebook.ledger.rows import later_row, money
 from wan_notebook.ledger.runs import OVER, Run
 from wan_notebook.record.provenance import canonical_json
 from wan_notebook.tasks import JobState, Task
@@ -114,7 +117,10 @@ class Journal:
         ------
         BudgetError
         """
-        return (terms or self.terms).check(*costs, purse=self.purse, ask=ask)
+        terms = terms or self.terms
+        if costs:
+            terms = self._trust(terms, ask)
+        return terms.check(*costs, purse=self.purse, ask=ask)
 
     @property
     def purse(self) -> Purse:
@@ -212,7 +218,9 @@ class Journal:
         # a sweep keeps as many waiting at the service as run there: no place stands empty until we have looked
         ahead = (rate.queued or 0) if rate else 0
         most = rate.concurrent + (ahead if self._run.sweep is None else min(ahead, rate.concurrent)) if rate else None
-        return sharing.slot(self.ledger, self._run.run_id, per_second=per_second, most=most, speed=speed)
+        wait = sharing.slot(self.ledger, self._run.run_id, per_second=per_second, most=most, speed=speed)
+        self._trust(self.terms)
+        return wait
 
     def run_times(self, update: JobUpdate) -> list[float]:
         """How long this user's runs of the same kind took."""
@@ -223,15 +231,13 @@ class Journal:
     def accepted(self, task: Task, *, at: float, simulated: bool) -> None:
         """The service has answered with a task: the first thing that happens then."""
         ids = {"task_id": task.task_id, "request_id": task.request_id}
-        self._safely(
-            lambda: self.ledger.update(self._run.run_id, state="following", submitted_at=at, simulated=simulated, **ids)
-        )
+        self._write(state="following", submitted_at=at, simulated=simulated, **ids)
 
     def settle(self, cost: Cost) -> None:
         """What an adopted run really cost."""
         if self._adopted:
             run_id = self._adopted
-            self._safely(lambda: self.ledger.update(run_id, **_money(cost)))
+            self._safely(lambda: self.ledger.update(run_id, **money(cost)))
 
     def observe(self, update: JobUpdate) -> None:
         """Write a change down; told of each by the runner."""
@@ -242,7 +248,7 @@ class Journal:
         if said == self._said:  # only a remark
             self._rev = update.rev
             return
-        if self._safely(lambda: self.ledger.update(self._run.run_id, **columns)) is None:
+        if self._write(**columns) is None:
             return  # once more when the clock is told
         self._rev, self._said = update.rev, said
         if run_id := self._adopted:
@@ -256,37 +262,35 @@ class Journal:
                 return run
         return None
 
+    def _trust(self, terms: Terms, ask: Callable[[str], bool] | None = None) -> Terms:
+        """The same terms, once it is sure that what is paid can be written down, or that this was confirmed."""
+        if self.simulated:
+            return terms
+        if ask is not None:
+            self.ledger.tried()
+        return terms.trust(self.ledger, ask)
+
+    def _write(self, **columns: Any) -> bool | None:
+        """Change this run's row; None where that failed. What stands in for a broken ledger may not have it yet."""
+
+        def write() -> bool:
+            known = self.ledger.update(self._run.run_id, **columns)
+            if not known and self.ledger.trouble:
+                self.ledger.add(replace(self._run, **columns))
+            return True
+
+        return self._safely(write)
+
     def _columns(self, update: JobUpdate) -> dict[str, Any]:
-        update, record = hushed(update), self._record(update)
-        task, clip = update.task, update.clip
-        columns: dict[str, Any] = {
-            "state": update.state.value,
-            "rev": update.rev,
-            "model": update.request.model or "",
-            "endpoint": update.endpoint,
-            "seed": update.seed,
-            "sent_sha256": record["request"]["sent_sha256"],
-            "queue_seconds": update.queue_seconds,
-            "run_seconds": update.run_seconds,
-            "finished_at": update.now if update.finished_at else None,
-            "record": canonical_json(record),
-        }
-        if task is not None:
-            said = {name: value for name, value in asdict(task).items() if name != "video_url"}  # it is signed
-            columns |= {"task_id": task.task_id, "request_id": task.request_id, "task": canonical_json(said)}
-            columns["simulated"] = update.simulated
-        if clip is not None:
-            columns |= {"clip_path": str(clip.path), "clip_sha256": clip.sha256, "clip_bytes": clip.bytes}
-        return columns | (_money(update.cost) if update.cost else {})
+        update = hushed(update)
+        return later_row(update, self._record(update))
 
     def _safely(self, write: Callable[[], T]) -> T | None:
         try:
             return write()
+        except WanError as error:
+            log.warning("run %s could not be written into the ledger: %s", self._run.run_id, error)
+            return None
         except Exception:
             log.exception("run %s could not be written into the ledger", self._run.run_id)
             return None
-
-
-def _money(cost: Cost) -> dict[str, Any]:
-    amount = None if cost.amount is None else f"{cost.amount.normalize():f}"
-    return {"amount": amount, "currency": cost.currency, "estimated": cost.estimated}

@@ -1,22 +1,25 @@
-"""From a job's picture to its first row in the ledger, and from a row back to its task."""
+"""From a job's picture to its row in the ledger, and from a row back to its task."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from wan_notebook.ledger.identity import asked_key
 from wan_notebook.ledger.runs import Run
+from wan_notebook.record.provenance import canonical_json
 from wan_notebook.tasks import Task, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wan_notebook.config import Settings
-    from wan_notebook.tasks import JobUpdate
+    from wan_notebook.tasks import Cost, JobUpdate
 
-__all__ = ["first_row", "known_task"]
+__all__ = ["first_row", "known_task", "later_row", "money"]
 
 
 def first_row(
@@ -54,6 +57,36 @@ def first_row(
         sweep=update.sweep,
         place=update.place,
     )
+
+
+def later_row(update: JobUpdate, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that change with an update."""
+    task, clip = update.task, update.clip
+    columns: dict[str, Any] = {
+        "state": update.state.value,
+        "rev": update.rev,
+        "model": update.request.model or "",
+        "endpoint": update.endpoint,
+        "seed": update.seed,
+        "sent_sha256": record["request"]["sent_sha256"],
+        "queue_seconds": update.queue_seconds,
+        "run_seconds": update.run_seconds,
+        "finished_at": update.now if update.finished_at else None,
+        "record": canonical_json(record),
+    }
+    if task is not None:
+        said = {name: value for name, value in asdict(task).items() if name != "video_url"}  # it is signed
+        columns |= {"task_id": task.task_id, "request_id": task.request_id, "task": canonical_json(said)}
+        columns["simulated"] = update.simulated
+    if clip is not None:
+        columns |= {"clip_path": str(clip.path), "clip_sha256": clip.sha256, "clip_bytes": clip.bytes}
+    return columns | (money(update.cost) if update.cost else {})
+
+
+def money(cost: Cost) -> dict[str, Any]:
+    """The columns of a cost."""
+    amount = None if cost.amount is None else f"{cost.amount.normalize():f}"
+    return {"amount": amount, "currency": cost.currency, "estimated": cost.estimated}
 
 
 def known_task(run: Run) -> Task | None:

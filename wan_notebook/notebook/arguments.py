@@ -156,6 +156,7 @@ def terms(
     return Terms(
         force=force,
         yes=yes,
+        unrecorded=yes,
         max_cost=Money.read(max_cost, "max_cost"),
         session=limit("budget", budget),
         project=limit("project_budget", project_budget),

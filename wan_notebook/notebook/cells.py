@@ -67,7 +67,7 @@ def submit(
     embed : bool, optional
         Put clips up to 5 MB into the notebook instead of linking them.
     yes : bool
-        Submit even where the price is unknown.
+        Submit even where the price is unknown, or where the ledger cannot be used.
     force : bool
         Make and pay for a new clip even where the very same request was paid for already. Without it that run's clip is
         shown at once, or the job that is still under way is followed, and 0 is spent.
@@ -89,7 +89,8 @@ def submit(
     ConfigurationError
         No key, unknown region, unusable folder.
     BudgetError
-        It would cost more than ``max_cost`` or a budget allows, or the price is unknown and was not confirmed.
+        It would cost more than ``max_cost`` or a budget allows, or the price is unknown, or the ledger cannot be used,
+        and that was not confirmed.
 
     Examples
     --------
