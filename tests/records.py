@@ -23,7 +23,9 @@ def kept(*runs: dict[str, Any]) -> dict[str, Any]:
 
 A1, A2, A3 = record("a", 1), record("a", 2), record("a", 3, "downloaded")
 B1, B2 = record("b", 1), record("b", 2, "failed")
+M1, M2, N1, N2 = (record(run, rev, sweep="a") for run in "mn" for rev in (1, 2))
 LARGEST = record("a", note="x" * (16 * 1024 - len(json.dumps(record("a", note=""), separators=(",", ":")))))  # 16 KB
+LARGEST_MEMBER = {**LARGEST, "run_id": "m"}
 
 # what it is about: (records in the outputs, the metadata before, the metadata afterwards or None for "as before")
 CASES: dict[str, tuple[list[object], object, dict[str, Any] | None]] = {
@@ -84,6 +86,15 @@ CASES: dict[str, tuple[list[object], object, dict[str, Any] | None]] = {
     "no record: one byte more": ([{**LARGEST, "note": LARGEST["note"] + "x"}], None, None),
     "no record: one character more, of two bytes": ([{**LARGEST, "note": LARGEST["note"][1:] + "é"}], None, None),
     "characters beyond the basic plane": ([record("a", note="🎞️ é")], None, kept(record("a", note="🎞️ é"))),
+    "a sweep: its summary, and its members behind it": ([{**A1, "members": [M1, N1]}], None, kept(A1, M1, N1)),
+    "a sweep's members are newer, or older": ([{**A2, "members": [M2, N1]}], kept(A1, M1, N2), kept(A2, M2, N2)),
+    "a sweep of more than 16 KB, each part of which is smaller": (
+        [{**A1, "members": [LARGEST_MEMBER, N1]}],
+        None,
+        kept(A1, LARGEST_MEMBER, N1),
+    ),
+    "a sweep whose members are no list": ([{**A1, "members": "m"}], None, kept({**A1, "members": "m"})),
+    "a sweep with members that are none": ([{**A1, "members": [7, M1, {"run_id": "<b>"}]}], None, kept(A1, M1)),
     "a thousand runs, and no more": (
         [record(f"run-{i}") for i in range(1001)],
         None,

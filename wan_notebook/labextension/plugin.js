@@ -38,6 +38,13 @@
     );
   }
 
+  /** The records one output holds: of a sweep its summary and, behind it, an entry for each of its runs. */
+  function parts(value) {
+    if (!isObject(value) || !Array.isArray(value.members)) return [value];
+    const { members, ...summary } = value;
+    return [summary, ...members];
+  }
+
   /** The valid records of a cell's metadata. */
   function runsOf(metadata) {
     if (!isObject(metadata) || metadata.schema !== SCHEMA || !Array.isArray(metadata.runs)) return [];
@@ -47,14 +54,15 @@
   /**
    * What a cell's metadata should become.
    *
-   * @param found the records of the cell's outputs, in the order of the outputs; anything else is ignored
+   * @param found the records of the cell's outputs, in the order of the outputs, that of a sweep with its members;
+   *   anything else is ignored
    * @param metadata what the cell's metadata hold now
    * @returns the new metadata, or null where they may stay as they are
    */
   function merge(found, metadata) {
     if (isObject(metadata) && metadata.schema > SCHEMA) return null; // a later version wrote it, and knows more
     const latest = new Map(); // keeps the order in which the runs first appear
-    for (const record of found.filter(isRecord)) {
+    for (const record of found.flatMap(parts).filter(isRecord)) {
       const seen = latest.get(record.run_id);
       if (seen ? record.rev > seen.rev : latest.size < MAX_RUNS) latest.set(record.run_id, record);
     }
@@ -148,7 +156,8 @@
         if (metadata) cell.setMetadata(NAME, metadata);
         if (metadata && this.fresh.has(cell)) this.deaf = false;
         for (const record of runsOf(cell.getMetadata(NAME))) {
-          if (!ENDED.has(record.state)) open.push(record.run_id);
+          // the runs of a sweep are told of together
+          if (!ENDED.has(record.state) && !record.sweep) open.push(record.run_id);
         }
       }
       this.fresh.clear();
@@ -208,7 +217,7 @@
 
     hear(data) {
       if (!isObject(data) || data.type !== "update" || !isObject(data.data)) return;
-      const record = data.data[MIME];
+      const [record] = parts(data.data[MIME]);
       if (isRecord(record) && record.run_id === data.run_id) {
         this.place(record, data.data, isObject(data.metadata) ? data.metadata : {});
       }
@@ -233,23 +242,26 @@
         }
         if (shown || outputRecords(cell).length > 0) continue; // the outputs decide, see merge
         const runs = runsOf(cell.getMetadata(NAME));
-        const at = runs.findIndex((run) => run.run_id === record.run_id && run.rev < record.rev);
-        if (at >= 0) {
-          runs[at] = record;
-          cell.setMetadata(NAME, { schema: SCHEMA, runs });
-        }
+        if (!runs.some((run) => run.run_id === record.run_id && run.rev < record.rev)) continue;
+        const news = new Map(parts(data[MIME]).filter(isRecord).map((part) => [part.run_id, part]));
+        const newer = (run) => (news.has(run.run_id) && news.get(run.run_id).rev > run.rev ? news.get(run.run_id) : run);
+        cell.setMetadata(NAME, { schema: SCHEMA, runs: runs.map(newer) });
       }
     }
   }
 
-  function recordAt(cell, index) {
+  /** What an output holds, and the record of it (of a sweep the summary); null where it is none of ours. */
+  function heldAt(cell, index) {
     const data = cell.outputs.get(index).data;
-    return isObject(data) && isRecord(data[MIME]) ? data[MIME] : null;
+    const held = isObject(data) ? data[MIME] : null;
+    return isRecord(parts(held)[0]) ? held : null;
   }
+
+  const recordAt = (cell, index) => parts(heldAt(cell, index))[0];
 
   function outputRecords(cell) {
     const found = [];
-    for (let i = 0; i < cell.outputs.length; i++) found.push(recordAt(cell, i));
+    for (let i = 0; i < cell.outputs.length; i++) found.push(heldAt(cell, i));
     return found.filter(Boolean);
   }
 

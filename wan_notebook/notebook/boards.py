@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.engine.jobset import SetVerbs
 from wan_notebook.errors import TaskCanceledError
 from wan_notebook.hall.session import session
+from wan_notebook.hall.versions import versions
 from wan_notebook.ledger import sharing
-from wan_notebook.notebook import frontend
-from wan_notebook.tasks import JobState
+from wan_notebook.notebook import cards, frontend
+from wan_notebook.record.provenance import MIME
+from wan_notebook.record.swept import record_of_sweep
+from wan_notebook.tasks import JobState, iso_utc
 from wan_notebook.windows import overview
 from wan_notebook.windows.overview import Sweep
 from wan_notebook.windows.tally import Tally, price_of, seconds_left
@@ -69,6 +72,11 @@ class Board:
     def show(self) -> None:
         """Show it in the running cell."""
         self._display = frontend.Display.open(self.bundle(), self.sweep_id)
+        self.register()
+
+    def register(self) -> None:
+        """Let the plugin ask for it, wherever its cell is shown."""
+        cards.keep(self.sweep_id, self.bundle)
 
     def begun(self, run_id: str) -> None:
         """Note that a member that waited is driven now."""
@@ -93,7 +101,20 @@ class Board:
 
     def bundle(self) -> dict[str, Any]:
         """What its output holds now."""
-        return overview.bundle(self.picture())
+        with self._lock:
+            members, rev = list(self._members.values()), self.rev
+        picture = self.picture()
+        record = record_of_sweep(
+            self.sweep_id,
+            members,
+            rev=rev,
+            name=self.name,
+            idle=picture.idle,
+            source_sha256=members[0][1].source_sha256,
+            created_at=iso_utc(self.created),
+            versions=versions(session().front_end),
+        )
+        return {**overview.bundle(picture), MIME: record}
 
     def picture(self, only: JobSet | None = None) -> Sweep:
         """The sweep at this moment; or some of its jobs alone."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate
     from wan_notebook.windows.player import Film
 
-__all__ = ["card", "executions", "listen", "shown_again"]
+__all__ = ["card", "executions", "keep", "listen", "shown_again"]
 
 EMBED_BYTES = 5 * 1024 * 1024
 AAC_REMARK = "VS Code plays no AAC sound: the clip has its sound track all the same; open the file to hear it."
@@ -57,8 +57,7 @@ def card(
             remarks.append(frontend.PLUGIN_REMARK)
         return hall.bundle(update, embed_limit=EMBED_BYTES if embed else 0, remarks=remarks, beside=beside)
 
-    _shown[job.run_id] = lambda: bundle(job.update)
-    listen()
+    keep(job.run_id, lambda: bundle(job.update))
     display = frontend.Display.open(bundle(job.update), job.run_id) if show else None
 
     def tell(update: JobUpdate) -> None:
@@ -68,6 +67,12 @@ def card(
         frontend.push(update.run_id, shown)
 
     return [tell]
+
+
+def keep(run_id: str, bundle: Callable[[], dict[str, Any]]) -> None:
+    """Let the plugin ask for a run, or a sweep, of this process."""
+    _shown[run_id] = bundle
+    listen()
 
 
 def listen() -> None:

@@ -18,9 +18,10 @@ from wan_notebook.record.documents import Document, genuine, inside
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
 from wan_notebook.record.footage import probe_clip
 from wan_notebook.record.model import faults
-from wan_notebook.record.provenance import MIME, digest
+from wan_notebook.record.provenance import MIME, digest, parts
 from wan_notebook.record.recorder import KEY
 from wan_notebook.record.sidefiles import SUFFIX, load_record
+from wan_notebook.record.swept import MEMBER, whole_of
 from wan_notebook.words.privacy import TEXTS
 
 if TYPE_CHECKING:
@@ -79,7 +80,13 @@ def _cell(number: int, cell: dict[str, Any], folder: Path) -> Iterator[Finding]:
         at = replace(here, run_id=run_id)
         record = max(copies, key=lambda one: int(one["rev"]))
         yield _copies(at, copies)
-        yield _source(at, cell, record)
+        if "source_sha256" in record:
+            yield _source(at, cell, record)
+        if "kind" in record:
+            yield _unedited(at, record)
+            if record["kind"] == MEMBER:
+                yield from _member(at, record, folder)
+            continue
         yield from _claims(at, record)
         yield from _inputs(at, record, folder)
         yield from _clip(at, record, folder)
@@ -99,7 +106,7 @@ def _shown(cell: dict[str, Any]) -> Iterator[Any]:
     for output in outputs if isinstance(outputs, list) else []:
         data = output.get("data") if isinstance(output, dict) else None
         if isinstance(data, dict) and MIME in data:
-            yield data[MIME]
+            yield from parts(data[MIME])
 
 
 def _copies(at: Finding, copies: list[dict[str, Any]]) -> Finding:
@@ -126,11 +133,30 @@ def _source(at: Finding, cell: dict[str, Any], record: dict[str, Any]) -> Findin
     return at
 
 
-def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
-    """What a record says about itself."""
+def _unedited(at: Finding, record: dict[str, Any]) -> Finding:
     whole = digest({key: value for key, value in record.items() if key != "record_sha256"})
     edited = whole != record["record_sha256"]
-    yield replace(at, what="record", result=DIFFERS if edited else OK, words="it was edited" if edited else "")
+    return replace(at, what="record", result=DIFFERS if edited else OK, words="it was edited" if edited else "")
+
+
+def _member(at: Finding, entry: dict[str, Any], folder: Path) -> Iterator[Finding]:
+    """What a sweep's entry says of a run, against the whole record beside the run's clip."""
+    if entry["clip"] is None:
+        if entry["state"] == "downloaded":
+            yield replace(at, what="clip", result=DIFFERS, words="it is said to be saved, but the record names no file")
+        return
+    record, problem = whole_of(entry, folder)
+    if record is None:
+        yield replace(at, what="side file", result=DIFFERS, words=problem)
+        return
+    yield from _claims(at, record)
+    yield from _inputs(at, record, folder)
+    yield from _clip(at, record, folder)
+
+
+def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
+    """What a record says about itself."""
+    yield _unedited(at, record)
     request, sent = record["request"], record["request"]["sent"]
     problem = ""
     if sent is not None:

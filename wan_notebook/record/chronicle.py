@@ -10,11 +10,13 @@ from wan_notebook.record.documents import Document
 from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import digest
 from wan_notebook.record.recorder import records
+from wan_notebook.record.swept import SWEEP, whole_of
 from wan_notebook.words.phrases import clean
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 __all__ = ["Chronicle", "Entry", "chronicle", "distrusted"]
 
@@ -74,9 +76,12 @@ def chronicle(path: str | os.PathLike[str]) -> Chronicle:
     document = Document.read(path)
     entries: dict[str, Entry] = {}
     left_out = []
-    for index, record in records(document.notebook):
+    for index, found in records(document.notebook):
         named = document.notebook["cells"][index].get("id")
-        why = distrusted(record)
+        record, why = _whole(found, document.path.absolute().parent)
+        if record is None:
+            continue
+        why = why or distrusted(record)
         if why:
             left_out.append(f"cell {index + 1}, {clean(record['run_id'])}: {why}")
         elif record["run_id"] not in entries or entries[record["run_id"]].record["rev"] < record["rev"]:
@@ -84,6 +89,19 @@ def chronicle(path: str | os.PathLike[str]) -> Chronicle:
     if not entries:
         raise WanError(f"{document.path.name} tells of no run{_why(left_out)}.", hint="wan-notebook verify shows more.")
     return Chronicle(document, tuple(entries.values()), tuple(left_out))
+
+
+def _whole(found: dict[str, Any], folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """A run's record; of a member of a sweep the one beside its clip. None for what is no run, or was never made."""
+    kind = found.get("kind")
+    if kind is None:
+        return found, ""
+    if faults(found):
+        return found, "it is no record of schema 1"
+    if kind == SWEEP or found["clip"] is None:
+        return None, ""
+    record, why = whole_of(found, folder)
+    return record or found, why
 
 
 def distrusted(record: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 __all__ = ["Record", "faults", "json_schema"]
 
@@ -139,10 +139,74 @@ class Record(Part):
     record_sha256: Digest = Field(description="SHA-256 of the canonical JSON of the record without this key")
 
 
+class SweptClip(Part):
+    """The saved file of a member; its side file tells the rest."""
+
+    path: str = Field(description="relative to the notebook")
+    sha256: Digest
+
+
+class Member(Part):
+    """One run of a sweep, in short; its whole record lies beside its clip."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    kind: Literal["member"]
+    run_id: RunId
+    rev: Count
+    cell_id: str | None
+    sweep: RunId = Field(description="id of the sweep")
+    place: Count = Field(description="from 0")
+    state: str
+    values: dict[str, str | int | float | bool | None] = Field(description="the fields that vary; long texts cut")
+    seed: int | None
+    model: str | None
+    simulated: bool
+    task_id: str | None
+    from_run: str | None = Field(description="the earlier run whose clip this is")
+    sent_sha256: Digest | None = Field(description="SHA-256 of the canonical JSON of the body")
+    amount: Money | None
+    currency: str | None
+    clip: SweptClip | None
+    error: str | None
+    record_sha256: Digest = Field(description="SHA-256 of the canonical JSON of this entry without this key")
+
+
+class Sweep(Part):
+    """Many requests from one: what they have in common, and how they stand; their entries follow it."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    kind: Literal["sweep"]
+    run_id: RunId = Field(description="id of the sweep")
+    rev: Count
+    cell_id: str | None
+    source_sha256: Digest | None
+    name: str | None
+    state: str = Field(description="following, planned (what is not sent waits for a person), downloaded or failed")
+    simulated: bool
+    private: bool
+    region: str
+    endpoint: str | None
+    varies: dict[str, Count] = Field(description="the fields that vary, and how many values each has")
+    asked: dict[str, Any] = Field(description="what is the same for all, as given; long texts cut")
+    runs: Count
+    done: Count
+    unsent: Count
+    without_clip: Count = Field(description="refused, failed, canceled or lost")
+    reused: Count = Field(description="of those done, how many show an earlier run's clip: 0 spent")
+    created_at: str
+    finished_at: str | None
+    versions: dict[str, str]
+    record_sha256: Digest
+
+
+KINDS: dict[object, type[Part]] = {"sweep": Sweep, "member": Member}  # what has no kind is a run
+
+
 def faults(record: object) -> list[str]:
     """Where something is not a record of schema 1: at most ten sentences, none for a valid one."""
+    kind = record.get("kind") if isinstance(record, dict) else None
     try:
-        Record.model_validate(record)
+        (KINDS.get(kind, Record) if isinstance(kind, str) else Record).model_validate(record)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:MOST_FAULTS]]
@@ -150,6 +214,6 @@ def faults(record: object) -> list[str]:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a record."""
-    schema = Record.model_json_schema(by_alias=True)
+    """The JSON Schema (draft 2020-12) of a record: of a run, of a sweep, or of a sweep's member."""
+    schema = TypeAdapter(Record | Sweep | Member).json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}

@@ -30,11 +30,14 @@ __all__ = [
     "MAX_RECORD_BYTES",
     "MIME",
     "SCHEMA_VERSION",
+    "asked",
     "build_record",
     "canonical_json",
     "cost_facts",
     "digest",
     "is_record",
+    "parts",
+    "relative",
 ]
 
 MIME = "application/vnd.wan-notebook.v1+json"
@@ -107,7 +110,7 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
         "endpoint": update.endpoint or None,
         "model": request.model,
         "request": {
-            "asked": _asked(update),
+            "asked": asked(update),
             "given": sorted(request.given),
             "sent": copy.deepcopy(update.sent),
             "sent_sha256": digest(update.sent) if update.sent else None,
@@ -142,10 +145,10 @@ def build_record(update: JobUpdate, *, versions: Mapping[str, str]) -> dict[str,
     return {**bounded, "record_sha256": digest(bounded)}
 
 
-def _asked(update: JobUpdate) -> dict[str, Any]:
+def asked(update: JobUpdate) -> dict[str, Any]:
     """Every field as the caller asked for it (an undrawn seed is null); prompts stand once, in ``sent``."""
     request = update.request
-    asked: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for info in parameters():
         value = getattr(request, info.name)
         facts = request.media_facts.get(info.name)
@@ -157,8 +160,8 @@ def _asked(update: JobUpdate) -> dict[str, Any]:
             continue
         elif info.name in TEXTS and update.private and value:
             value = sealed(value)
-        asked[info.name] = value
-    return asked
+        found[info.name] = value
+    return found
 
 
 def _short(text: str | None) -> str | None:
@@ -247,6 +250,13 @@ def _bounded(record: dict[str, Any]) -> dict[str, Any]:
             holder[name] = text[:SHORTENED] + "…"
             record["shortened"].append(prefix + name)
     return record
+
+
+def parts(value: object) -> list[object]:
+    """The records that one output holds: of a sweep its summary and, behind it, an entry for each of its runs."""
+    if not isinstance(value, dict) or not isinstance(value.get("members"), list):
+        return [value]
+    return [{name: held for name, held in value.items() if name != "members"}, *value["members"]]
 
 
 def is_record(value: object) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.record.documents import Document
-from wan_notebook.record.provenance import MIME, SCHEMA_VERSION, is_record
+from wan_notebook.record.provenance import MIME, SCHEMA_VERSION, is_record, parts
 
 if TYPE_CHECKING:
     import os
@@ -61,7 +61,8 @@ def merge(found: Iterable[object], metadata: object) -> dict[str, Any] | None:
     Parameters
     ----------
     found : iterable
-        The records of the cell's outputs, in the order of the outputs; anything that is no record is ignored.
+        The records of the cell's outputs, in the order of the outputs, that of a sweep with its members; anything that
+        is no record is ignored.
     metadata : object
         What ``metadata.wan_notebook`` holds now, if anything.
 
@@ -73,7 +74,7 @@ def merge(found: Iterable[object], metadata: object) -> dict[str, Any] | None:
     if isinstance(metadata, dict) and isinstance(metadata.get("schema"), int) and metadata["schema"] > SCHEMA_VERSION:
         return None  # a later version wrote it, and knows more
     latest: dict[str, dict[str, Any]] = {}
-    for record in found:
+    for record in (part for one in found for part in parts(one)):
         if not isinstance(record, dict) or not is_record(record):
             continue
         seen = latest.get(record["run_id"])
@@ -163,7 +164,7 @@ def sync(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = N
     needed = cells > 0 or output is not None
     if needed:
         document.write(target)
-    return SyncReport(target, cells, sum(map(is_record, found)), written=needed)
+    return SyncReport(target, cells, sum(is_record(part) for one in found for part in parts(one)), written=needed)
 
 
 # The document
