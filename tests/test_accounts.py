@@ -60,6 +60,7 @@ def test_a_fingerprint_tells_keys_apart_and_is_of_no_use_elsewhere(tmp_path):
     assert fingerprint(Secret(KEY), here) is None
 
 
+@pytest.mark.full
 def test_a_run_of_another_key_is_said_stays_open_and_is_had_with_its_own(tmp_path, home, monkeypatch):
     with Hostile() as server:
         server.on("POST", SUBMIT, Answer(body=PENDING))

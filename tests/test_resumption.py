@@ -140,6 +140,22 @@ def test_another_notebook_is_not_told_of_it_and_imports_nothing_heavy(server, in
         assert "left alone" in page.run("%wan_jobs").bundles[0]["text/plain"]
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("moved", ["renamed", "folder"])
+def test_a_renamed_notebook_or_folder_finds_its_open_jobs(server, in_folder, left, clip, moved):
+    here = in_folder if moved == "renamed" else in_folder.rename(in_folder.with_name("moved"))
+    (here / "new.ipynb").write_text(json.dumps({"cells": [{"id": "the-cell"}]}))
+    with Page(server, here, "new.ipynb") as page:
+        assert "1 job of this notebook followed again (cat)" in page.run("%load_ext wan_notebook").text
+        finish(server, clip)
+        page.ask(left["run_id"])
+        page.until(lambda: page.told(left["run_id"]) and page.told(left["run_id"])[-1]["state"] == "downloaded")
+        record = page.told(left["run_id"])[-1]
+        assert (here / record["clip"]["path"]).read_bytes() == clip
+        assert server.count("POST") == 1
+    assert here == in_folder or not in_folder.exists()
+
+
 def test_wan_resume_shows_its_card_here_by_task_id_or_all(server, in_folder, left, clip):
     with Page(server, in_folder, "another.ipynb") as page:
         page.run("%load_ext wan_notebook")

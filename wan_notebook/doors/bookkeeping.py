@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.doors.options import Parser, add, read
 from wan_notebook.errors import ConfigurationError
-from wan_notebook.ledger import expenses
+from wan_notebook.ledger import expenses, moves
 from wan_notebook.ledger.runs import OPEN, UNDRIVEN
 from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, money, select
 from wan_notebook.notebook import frontend
@@ -91,6 +91,7 @@ def cached(ledger: Ledger, line: str) -> Statement | str:
     add(parser, "gone", flag=True, text="forget those whose file is gone")
     add(parser, "yes", flag=True, text="do not ask, also where a run would be paid for again")
     said = read(parser, line, str)
+    moves.follow_moves(ledger, str(frontend.notebook_folder()))
     everything = ledger.runs()
     if "prune" not in said and not said.get("gone"):
         return cache(everything)

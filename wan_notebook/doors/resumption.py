@@ -13,10 +13,11 @@ from wan_notebook.engine.spending import Terms
 from wan_notebook.errors import ConfigurationError, WanError
 from wan_notebook.hall.session import session
 from wan_notebook.ledger.journal import Journal
+from wan_notebook.ledger.moves import moved_notebook
 from wan_notebook.ledger.runs import OPEN
 from wan_notebook.ledger.statements import count
 from wan_notebook.notebook import cards, frontend
-from wan_notebook.notebook.leftovers import COLLECTED
+from wan_notebook.notebook.leftovers import COLLECTED, of_this_notebook
 from wan_notebook.service.endings import OTHER_KEY, not_known_yet
 from wan_notebook.tasks import JobState, TaskStatus
 from wan_notebook.windows import rendering
@@ -37,6 +38,7 @@ def at_load(runs: Sequence[Run]) -> str:
     """Follow the runs this notebook left behind; one line that says so. The plugin shows them in their old cells."""
     cards.listen()
     ledger = session().ledger
+    runs = _at_home(runs)
     came = [run for run in runs if run.owner == COLLECTED and run.state not in OPEN]
     for run in came:
         ledger.update(run.run_id, owner=ledger.owner)
@@ -56,14 +58,14 @@ def resume(line: str) -> str:
     cards.listen()
     word, ledger = line.strip(), session().ledger
     where, values = f"state IN ({', '.join('?' * len(OPEN))})", list(OPEN)
-    if not word:
-        path = frontend.notebook_path()
-        where += " AND notebook = ?" if path else " AND folder = ?"
-        values.append(str(path or frontend.notebook_folder()))
-    elif word != "all":
-        where += " AND ? IN (run_id, task_id, name)"
-        values.append(word)
-    found = ledger.runs(where, values)
+    if not word and (path := frontend.notebook_path()):
+        found = [run for run in _at_home(of_this_notebook(ledger, path)) if run.state in OPEN]
+    elif not word:
+        found = ledger.runs(f"{where} AND folder = ?", [*values, str(frontend.notebook_folder())])
+    elif word == "all":
+        found = ledger.runs(where, values)
+    else:
+        found = ledger.runs(f"{where} AND ? IN (run_id, task_id, name)", [*values, word])
     at_work = [run for run in found if ledger.driven(run)]
     jobs, said = _followed([run for run in reversed(found) if run not in at_work], show=True)
     if jobs:
@@ -75,6 +77,20 @@ def resume(line: str) -> str:
     if not found:
         said.append(f"nothing to follow{f' of {word!r}' if word else ''}. %wan_jobs --all shows what there was")
     return "\n".join(said)
+
+
+def _at_home(runs: Sequence[Run]) -> list[Run]:
+    """Runs of this notebook; those of one that was renamed or moved are written down as this one's."""
+    path, ledger = frontend.notebook_path(), session().ledger
+    home = []
+    for run in runs:
+        now = run if path is None or run.notebook == str(path) else moved_notebook(run, path)
+        if now is not run:
+            ledger.update(
+                run.run_id, notebook=now.notebook, folder=now.folder, outputs=now.outputs, project=now.project
+            )
+        home.append(now)
+    return home
 
 
 def collect(say: Callable[[str], None], *, wait: bool = False) -> int:

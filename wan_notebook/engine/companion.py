@@ -17,6 +17,7 @@ from wan_notebook.engine import pricing
 from wan_notebook.engine.clips import bring
 from wan_notebook.engine.reconcile import NotAcceptedError, find_lost
 from wan_notebook.errors import AmbiguousSubmitError, BudgetError, ServiceError, TransportError, WanError
+from wan_notebook.ledger.moves import places
 from wan_notebook.ledger.rows import known_task
 from wan_notebook.ledger.runs import OPEN, OVER, PLANNED
 from wan_notebook.record.footage import probe_clip
@@ -147,14 +148,18 @@ async def _found_again(life: Pursuit, run: Run) -> Clip | None:
 
 async def _saved(life: Pursuit, run: Run) -> Clip | None:
     """The clip that was saved, where it still is what it was."""
-    task, path = known_task(run), Path(run.clip_path or "")
-    try:
-        clip = await asyncio.to_thread(probe_clip, path)
-    except WanError:
-        clip = None
+    task, clip, how = known_task(run), None, "is not there any more"
+    for path in places(run, life.outputs):
+        with contextlib.suppress(WanError):
+            clip = await asyncio.to_thread(probe_clip, path)
+            if clip.sha256 == run.clip_sha256:
+                break
+            how = "has changed" if path == Path(run.clip_path or "") else how
     if clip is None or clip.sha256 != run.clip_sha256:
-        return await _once_more(life, run, "is not there any more" if clip is None else "has changed")
-    near = await asyncio.to_thread(bring, path, life.outputs, life.picture().folder)
+        return await _once_more(life, run, how)
+    if str(clip.path) != run.clip_path:
+        life.journal.ledger.update(run.run_id, clip_path=str(clip.path))  # it was moved: the next one finds it at once
+    near = await asyncio.to_thread(bring, clip.path, life.outputs, life.picture().folder)
     ran = {"queue_seconds": run.queue_seconds, "run_seconds": run.run_seconds}
     life.tell(task=task, simulated=bool(run.simulated), **ran)
     life.note(f"0 spent, from {run.run_id} of {moment(run.created_at)}")

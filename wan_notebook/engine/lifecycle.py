@@ -77,6 +77,7 @@ class Life(Pursuit):
             media = await self._prepare(self.picture().request)
             self._hold_to_record(media)
             await self.journal.identify(media)
+            await asyncio.to_thread(self.journal.catch_up)
         finally:
             self.journal.turn.pass_on()
         try:

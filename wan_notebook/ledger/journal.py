@@ -15,6 +15,7 @@ from wan_notebook.errors import WanError
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.identity import reuse_key
+from wan_notebook.ledger.moves import follow_moves
 from wan_notebook.ledger.rows import later_row, money
 from wan_notebook.ledger.runs import OVER, Run
 from wan_notebook.record.provenance import canonical_json
@@ -80,8 +81,7 @@ class Journal:
         self.ledger, self.simulated, self._account = ledger, simulated, account
         self._run = run if run.account else replace(run, account=account)
         self.terms, self._record = terms, record
-        self._written = False
-        self._rev = -1
+        self._written, self._rev = False, -1
         self._said: dict[str, Any] = {}
         self._adopted: str | None = None
         self._passed: set[str] = set()
@@ -132,6 +132,10 @@ class Journal:
         asked = self._run.asked_key or ""
         ordinal = await self.turn.ordinal(reuse_key(asked, media, 0))
         self._run = replace(self._run, reuse_key=reuse_key(asked, media, ordinal), ordinal=ordinal)
+
+    def catch_up(self) -> None:
+        """Follow this folder and its project where they were renamed or moved since the ledger heard of them."""
+        self._safely(lambda: follow_moves(self.ledger, self._run.folder, self._run.project))
 
     def twin(self) -> Run | None:
         """A run of the same request that could be used instead, if it were of the same kind, real or simulated."""

@@ -1,0 +1,97 @@
+"""Folders, notebooks and clips that were renamed or moved: the ledger follows them.
+
+What lies in a folder is believed where bytes prove it: a saved clip of the right digest. Of a notebook only ids are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wan_notebook.ledger.runs import Run
+    from wan_notebook.ledger.store import Ledger
+
+__all__ = ["follow_moves", "moved_notebook", "places"]
+
+PROOFS = 3  # clips of a folder that are looked for
+
+
+def follow_moves(ledger: Ledger, *folders: str | None) -> None:
+    """Write down that a folder of the ledger which is gone is one of ``folders`` now: one of its clips proves it."""
+    known = ledger.read(lambda db: db.execute("SELECT DISTINCT folder FROM runs WHERE folder IS NOT NULL").fetchall())
+    for old, new in product((old for (old,) in known), dict.fromkeys(filter(None, folders))):
+        if old != new and not Path(old).is_dir():
+            saved = ledger.runs("folder = ? AND clip_path IS NOT NULL", (old,), limit=PROOFS)
+            if any(_is_clip(Path(_rebased(run.clip_path, old, new) or ""), run) for run in saved):
+                _move(ledger, old, new)
+
+
+def moved_notebook(run: Run, notebook: Path) -> Run:
+    """A run whose notebook is gone, as one of ``notebook``, which is that notebook now."""
+    old, new = run.folder or "", str(notebook.parent)
+    outputs = _rebased(run.outputs, old, new) or run.outputs
+    gone = not Path(old).is_dir()
+    return replace(
+        run,
+        notebook=str(notebook),
+        folder=new,
+        outputs=outputs if gone or not Path(run.outputs).is_dir() else run.outputs,
+        project=os.path.realpath(new) if gone else run.project,
+    )
+
+
+def places(run: Run, outputs: Path) -> Iterator[Path]:
+    """Where the clip of a run may be: where it was saved; in ``outputs`` under its name; there under another one."""
+    saved = Path(run.clip_path or "")
+    yield saved
+    yield outputs / saved.name
+    try:
+        yield from (path for path in outputs.glob("*.mp4") if path.stat().st_size == run.clip_bytes)
+    except OSError:
+        return
+
+
+def _is_clip(path: Path, run: Run) -> bool:
+    try:
+        if not path.is_file() or path.stat().st_size != run.clip_bytes:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == run.clip_sha256
+    except OSError:
+        return False
+
+
+def _move(ledger: Ledger, old: str, new: str) -> None:
+    """Everything of a folder and below it."""
+    below = old.rstrip(os.sep) + os.sep
+    where = "folder = ? OR substr(folder, 1, ?) = ?"
+    runs = ledger.runs(where, (old, len(below), below), forgotten=True)
+    project = next((run.project for run in runs if run.folder == old and run.project), old)
+    for run in runs:
+        clip = _rebased(run.clip_path, old, new)
+        ledger.update(
+            run.run_id,
+            notebook=_rebased(run.notebook, old, new),
+            folder=_rebased(run.folder, old, new),
+            outputs=_rebased(run.outputs, old, new),
+            project=_rebased(run.project, project, os.path.realpath(new)),
+            clip_path=clip if clip and Path(clip).is_file() else run.clip_path,
+        )
+
+
+def _rebased(path: str | None, old: str, new: str) -> str | None:
+    """``path`` with ``new`` in place of ``old``, where it lies there.
+
+    >>> _rebased("/a/b/clip.mp4", "/a/b", "/c"), _rebased("/a/bc", "/a/b", "/c"), _rebased("/a/b", "/a/b", "/c")
+    ('/c/clip.mp4', '/a/bc', '/c')
+    """
+    if path is None or not Path(path).is_relative_to(old):
+        return path
+    return str(Path(new) / Path(path).relative_to(old))
