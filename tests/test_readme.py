@@ -1,0 +1,66 @@
+"""What the README names is there, and its Python runs as it stands."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import wan_notebook as wan
+from wan_notebook.cli import cli
+from wan_notebook.doors.linemagics import LINES
+from wan_notebook.doors.options import help_text
+from wan_notebook.magics import WanMagics
+from wan_notebook.simulator import Simulator
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CODE = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", README.partition("## How it is built")[0], re.DOTALL))
+OTHERS = {"--engine", "--execute"}  # papermill's, nbconvert's
+BLOCKS = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "client.map" not in block]
+
+
+def test_every_name_magic_command_and_setting_it_writes_is_there():
+    assert set(re.findall(r"\bwan\.(\w+)", CODE)) <= set(wan.__all__)
+    assert set(re.findall(r"%%?(wan_\w+)", CODE)) <= {*(magic.__name__ for magic in LINES), "wan_i2v"}
+    assert set(re.findall(r"wan-notebook ([a-z]\w*)", CODE)) <= set(cli.commands)
+    assert set(re.findall(r"WanMagics\.(\w+)", CODE)) <= set(WanMagics.class_own_traits(config=True))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(re.findall(r"(?:wan-notebook|\.)\[(\w+)\]", CODE)) <= set(extras)
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "wan_notebook").rglob("*.py"))
+    for variable in re.findall(r"\b(?:WAN_NOTEBOOK|DASHSCOPE)_\w+", CODE):
+        assert variable in sources, variable
+
+
+def test_every_option_it_writes_is_one():
+    known = {
+        option for command in cli.commands.values() for p in command.params for option in p.opts + p.secondary_opts
+    }
+    known |= set(
+        re.findall(r"--[a-z][a-z0-9-]*", help_text() + "".join(inspect.getdoc(magic) or "" for magic in LINES))
+    )
+    assert set(re.findall(r"--[a-z][a-z-]*", CODE)) <= known | OTHERS
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
+def test_its_python_runs_as_it_stands(block, in_folder, monkeypatch):
+    shutil.copy("images/chelsea.png", "…")  # the picture where none is named
+    with Simulator(speed=200, render="shape") as sim:
+        monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", sim.base_url)
+        monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-readme-0123456789abcdef")
+        monkeypatch.setenv("WAN_NOTEBOOK_HOME", str(in_folder / "home"))
+        cat, dog = (wan.submit(prompt="Up.", image="images/chelsea.png", duration=2, seed=seed) for seed in (1, 2))
+        cat.result()
+        names = {"wan": wan, "job": cat, "cat": cat, "dog": dog, "task_id": dog.task_id}
+        code = compile(block, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        coroutine = eval(code, names)  # noqa: S307  the README's own
+        if coroutine is not None:
+            asyncio.run(coroutine)
+        dog.wait()
