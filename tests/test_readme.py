@@ -6,11 +6,15 @@ import ast
 import asyncio
 import inspect
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from saved import notebook
 
 import wan_notebook as wan
 from wan_notebook.cli import cli
@@ -22,7 +26,7 @@ from wan_notebook.simulator import Simulator
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", README.partition("## How it is built")[0], re.DOTALL))
-OTHERS = {"--engine", "--execute"}  # papermill's, nbconvert's
+OTHERS = {"--engine", "--execute", "--help"}  # papermill's, nbconvert's, click's
 BLOCKS = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "client.map" not in block]
 
 
@@ -46,6 +50,39 @@ def test_every_option_it_writes_is_one():
         re.findall(r"--[a-z][a-z0-9-]*", help_text() + "".join(inspect.getdoc(magic) or "" for magic in LINES))
     )
     assert set(re.findall(r"--[a-z][a-z-]*", CODE)) <= known | OTHERS
+
+
+def test_it_lists_every_command_and_every_magic():
+    table = README.partition("## In a terminal")[2].partition("\n## ")[0]
+    assert set(cli.commands) == set(re.findall(r"`([a-z]+)`", table))
+    assert {magic.__name__ for magic in LINES} <= set(re.findall(r"%(wan_\w+)", README))
+
+
+def printed(shown: str, *arguments: str) -> None:
+    """The command prints what the README shows, parts that are left out (``[…]``) aside."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from wan_notebook.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    for part in re.split(r"\[…\]|\n", shown):
+        assert part.strip() in done.stdout + done.stderr, (part, done.stdout, done.stderr)
+
+
+@pytest.mark.full
+def test_what_it_shows_of_outputs_is_what_is_printed(in_folder):
+    refusal, rehearsal, audit = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    command = next(line for line in CODE.splitlines() if line.startswith("wan-notebook generate") and "--dry" in line)
+    printed(rehearsal, *shlex.split(command)[1:])
+    printed(refusal, "generate", "Up.", "--image", "images/chelsae.png", "--model", "wan2.6-i2v-flsh")
+    with Simulator(speed=200, render="shape") as sim:
+        given = {"prompt": "It jumps.", "image": "images/chelsea.png", "duration": 2, "api_key": "sk-readme-0123456789"}
+        made = wan.generate(**given, base_url=sim.base_url).record
+    path = notebook(in_folder, ("", []), ("", []), ("", []), ("%%wan_i2v cat\nIt jumps.", [made]))
+    path.write_text(path.read_text("utf-8").replace("It jumps.", "It sits."), "utf-8")
+    printed(re.sub("run-[0-9a-f]+", "[…]", audit.partition("\n")[2]), "verify", str(path))
 
 
 @pytest.mark.full
