@@ -43,6 +43,8 @@ class Account:
         self.prompts: list[str] = []  # of every POST
         self.lose, self.accept = False, True
         self.hold, self.late, self.shown_after, self.looks = 0.0, 0.0, 0, 0
+        self.arrive: int | None = None  # so many of those that are lost make a task
+        self.refuse = 0  # so many of the next looks at the list are told to come later
         self.arrived, self.let = threading.Event(), threading.Event()
         self.let.set()
 
@@ -68,7 +70,10 @@ class Account:
         """The answer to a POST; None for none."""
         self.prompts.append(body["input"]["prompt"])
         lost, task_id = self.lose, f"task-{len(self.prompts)}"
-        if self.accept or not lost:
+        accepted = self.accept and self.arrive != 0
+        if lost and self.arrive:
+            self.arrive -= 1
+        if accepted or not lost:
             at = time.time() + self.late
             self.tasks.append(Made(task_id, key, at, body["input"]["prompt"], body["model"], self.shown_after))
         self.arrived.set()
@@ -109,12 +114,12 @@ class Account:
             def log_message(self, *_: object) -> None:
                 pass
 
-            def _say(self, body: dict[str, Any] | None) -> None:
+            def _say(self, body: dict[str, Any] | None, status: int = 200) -> None:
                 if body is None:
                     self.close_connection = True
                     return
                 data = json.dumps(body).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 if account.speed:
                     self.send_header("X-Wan-Simulator", f"speed={account.speed}")
@@ -128,6 +133,10 @@ class Account:
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 if parts.path.rstrip("/").endswith("/tasks"):
+                    if account.refuse:
+                        account.refuse -= 1
+                        self._say({"code": "Throttling.RateQuota", "message": "slow down"}, 429)
+                        return
                     self._say(account.listed(parse_qs(parts.query)))
                 else:
                     self._say(account.told(parts.path.rsplit("/", 1)[-1]))

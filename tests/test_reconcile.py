@@ -19,7 +19,7 @@ from wan_notebook.simulator import Simulator
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPEED = 300
+SPEED, PACE = 300, 60  # of a scripted account's clock: a minute is a second
 
 
 @pytest.fixture
@@ -37,6 +37,13 @@ def home(tmp_path, monkeypatch) -> Path:
 def submit(sim, tmp_path: Path, prompt: str, **more):
     given = {"image": PHOTO, "duration": 2, "audio": False, "api_key": KEY, "output_dir": tmp_path / "clips", **more}
     return wan.submit(prompt=prompt, base_url=sim.base_url, **given)
+
+
+def until(condition) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def posts(sim) -> int:
@@ -81,13 +88,94 @@ def test_a_task_that_cannot_be_told_to_be_of_this_key_is_named_and_left_to_the_p
     assert followed.result(60).path.exists()
 
 
-def test_of_two_that_could_be_it_none_is_taken(sim, tmp_path, home):
-    submit(sim, tmp_path, "The one that tells which key is ours.").result(60)
-    sim.drop_next("submit", handled=True, times=2)
-    jobs = [submit(sim, tmp_path, f"Cat number {n}.") for n in range(2)]
-    errors = [job.exception(60) for job in jobs]
-    assert any(isinstance(error, wan.AmbiguousSubmitError) and "several tasks" in error.message for error in errors)
-    assert posts(sim) == 3
+def lost(account, tmp_path: Path, *asked: dict, arrive: int | None = None) -> list:
+    """Submits that are lost at once, once the account knows the key; so many of them arrive."""
+    submit(account, tmp_path, "The one that tells which key is ours.").wait(60)
+    account.lose, account.arrive = True, arrive
+    return [submit(account, tmp_path, **{"prompt": "A cat.", **one}) for one in asked]
+
+
+def test_of_several_that_were_lost_at_once_each_gets_the_task_that_shows_its_prompt(tmp_path, home):
+    with Account(speed=PACE) as account:
+        jobs = lost(account, tmp_path, *({"prompt": f"Cat number {n}."} for n in range(3)))
+        for job in jobs:
+            assert isinstance(job.exception(60), wan.TaskFailedError)  # as all tasks of this account end
+            assert account.prompts[int(job.task_id[5:]) - 1] == job.request.prompt
+        assert len(account.prompts) == 4
+
+
+def test_as_many_tasks_as_identical_submits_were_lost_are_given_out_one_to_one(tmp_path, home):
+    with Account(speed=PACE) as account:
+        jobs = lost(account, tmp_path, {}, {}, {})
+        assert {type(job.exception(60)) for job in jobs} == {wan.TaskFailedError}, [job.exception() for job in jobs]
+        assert {job.task_id for job in jobs} == {"task-2", "task-3", "task-4"}
+        assert any(
+            "3 submits of the same request were lost at once" in note for job in jobs for note in job.update.notes
+        )
+        assert len(account.prompts) == 4
+
+
+@pytest.mark.full
+def test_where_there_are_fewer_tasks_than_submits_the_rest_stays_open_and_is_not_paid_again(tmp_path, home):
+    with Account(speed=PACE) as account:
+        jobs = lost(account, tmp_path, {}, {}, {}, arrive=2)
+        errors = [job.exception(60) for job in jobs]
+        assert {job.task_id for job in jobs} - {None} == {"task-2", "task-3"}
+        (left,) = [job for job in jobs if job.task_id is None]
+        assert "fewer tasks than submits" in errors[jobs.index(left)].message
+        assert left.state == "ambiguous"
+        account.lose = False
+        again = [submit(account, tmp_path, "A cat.") for _ in range(3)]
+        assert sum(isinstance(job.exception(60), wan.AmbiguousSubmitError) for job in again) == 1
+        assert len(account.prompts) == 4 + 2  # of the two that failed there are new ones
+
+
+@pytest.mark.full
+def test_the_same_prompt_of_other_requests_is_put_to_the_person(tmp_path, home):
+    with Account(speed=PACE) as account:
+        jobs = lost(account, tmp_path, {"seed": 1}, {"seed": 2})
+        for job in jobs:
+            assert names(job.exception(60), "task-2")
+            assert job.state == "ambiguous"
+        assert len(account.prompts) == 3
+
+
+@pytest.mark.full
+def test_one_that_is_still_under_way_keeps_its_task_from_one_that_was_lost(tmp_path, home):
+    with Account(speed=PACE) as account:
+        submit(account, tmp_path, "The one that tells which key is ours.").wait(60)
+        account.let.clear()
+        slow = submit(account, tmp_path, "A cat.")
+        until(lambda: len(account.prompts) == 2)
+        account.lose, account.arrive = True, 0
+        account.hold = 0.0
+        job = submit(account, tmp_path, "A cat.", force=True)
+        until(lambda: len(account.prompts) == 3)
+        account.let.set()
+        job.wait(60)
+        assert slow.task_id == "task-2"
+        assert job.task_id is None
+        assert len(account.prompts) == 3
+
+
+@pytest.mark.full
+def test_a_list_that_is_slow_to_answer_is_asked_again(tmp_path, home):
+    with Account(speed=PACE) as account:
+        submit(account, tmp_path, "The one that tells which key is ours.").wait(60)
+        account.lose, account.refuse = True, 6
+        job = submit(account, tmp_path, "A cat.")
+        assert isinstance(job.exception(60), wan.TaskFailedError)
+        assert (job.task_id, len(account.prompts)) == ("task-2", 2)
+
+
+def test_a_task_that_seems_older_than_its_submit_is_named_and_not_said_to_be_none(tmp_path, home):
+    with Account(speed=PACE) as account:
+        account.lose, account.late = True, -7200.0  # the clock here was ahead, and was set
+        error = submit(account, tmp_path, "A cat.").exception(60)
+        assert names(error, "task-1")
+        assert "was a clock set meanwhile" in error.message
+        assert submit(account, tmp_path, "A cat.").exception(60).message
+        assert account.prompts == ["A cat."]
 
 
 def test_tasks_of_another_prompt_are_not_ours(sim, tmp_path, home):
@@ -117,9 +205,6 @@ def test_what_a_killed_process_sent_is_found_by_the_next_one_and_not_sent_again(
     assert {one["from_run"] for one in made} == {paid.run_id}
     assert (paid.state, paid.simulated) == ("downloaded", True)
     assert [one["record"]["simulated"] for one in made] == [True, True]
-
-
-PACE = 60  # of a scripted account's clock: a minute is a second
 
 
 def killed_while_sending(account, tmp_path: Path, home: Path, *, ago: float = 0.0) -> None:

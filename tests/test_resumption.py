@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accounts import Account
 from click.testing import CliRunner
 from hostile import PENDING, Answer, Hostile
 from kernels import MIME, LiveKernel
@@ -279,3 +280,136 @@ def test_a_clip_that_was_collected_is_told_to_its_notebook_when_it_is_opened_aga
         json.dumps(record)
     with Page(server, in_folder) as page:
         assert page.run("%load_ext wan_notebook").text == ""
+
+
+# A submit whose process was killed before the answer came:
+
+
+@pytest.fixture
+def sim():
+    with Simulator(speed=300, render="shape") as simulator:
+        yield simulator
+
+
+def posts(sim) -> int:
+    return sum(asked.method == "POST" for asked in sim.requests)
+
+
+def killed_in_flight(sim, folder: Path, *, known: bool = True, **given) -> str:
+    """A script was killed between its POST and the answer; its run id."""
+    home = folder / "home"
+    if known:
+        run(sim.base_url, folder, home, prompt="The one that tells which key is ours.")
+    with sim.hold_submits() as held:
+        process = start(sim.base_url, folder, home, **given)
+        held.wait()
+        process.kill()
+        process.communicate()
+    (left,) = Ledger(home).runs("state = 'submitting'")
+    return left.run_id
+
+
+@pytest.mark.full
+def test_collect_looks_for_a_submit_that_was_killed_in_flight_and_saves_its_clip(sim, tmp_path, cron):
+    run_id = killed_in_flight(sim, tmp_path)
+    said = cron("collect", "--wait")
+    saved = Ledger(tmp_path / "home").run(run_id)
+    assert (said.exit_code, said.output) == (0, f"{run_id}: {saved.clip_path}\n")
+    assert (saved.state, saved.simulated, Path(saved.clip_path).exists()) == ("downloaded", True, True)
+    assert saved.request_id is not None
+    assert cron("collect").output == ""
+    assert posts(sim) == 2
+
+
+@pytest.mark.full
+def test_collect_that_does_not_wait_says_which_task_it_probably_is_and_saves_it_the_next_time(sim, tmp_path, cron):
+    sim.clock.speed = 1
+    run_id = killed_in_flight(sim, tmp_path, known=False)
+    (task,) = wan.list_tasks(base_url=sim.base_url, api_key=KEY)
+    run_known = cron("collect")
+    assert run_known.exit_code == 1
+    assert f"a task of that time could be it: {task.task_id}" in run_known.output
+    assert f'wan_notebook.attach("{task.task_id}")' in run_known.output
+    assert Ledger(tmp_path / "home").run(run_id).state == "ambiguous"
+    sim.clock.speed = 300
+    run(sim.base_url, tmp_path, tmp_path / "home", prompt="The one that tells which key is ours.")
+    assert cron("collect").exit_code == 0
+    assert Ledger(tmp_path / "home").run(run_id).state == "downloaded"
+    assert posts(sim) == 2
+
+
+@pytest.mark.full
+def test_collect_says_that_a_submit_was_not_accepted_and_sends_nothing(sim, tmp_path, cron):
+    with Account(speed=60) as account:
+        account.accept, account.lose = False, True
+        account.let.clear()
+        process = start(account.base_url, tmp_path, tmp_path / "home")
+        assert account.arrived.wait(60)
+        process.kill()
+        process.communicate()
+        account.let.set()
+        said = cron("collect")
+        assert "was not accepted" in said.output
+        assert "Nothing is billed" in said.output
+        assert said.exit_code == 0
+        assert cron("collect").output == ""
+        assert len(account.prompts) == 1
+
+
+@pytest.mark.full
+def test_collect_says_of_a_submit_of_the_day_before_yesterday_that_nobody_knows(sim, tmp_path, cron):
+    run_id = killed_in_flight(sim, tmp_path)
+    before = posts(sim)
+    Ledger(tmp_path / "home").update(run_id, sent_at=time.time() - 2 * 86400, created_at=time.time() - 2 * 86400)
+    for _ in range(2):
+        said = cron("collect")
+        assert said.exit_code == 1
+        assert "no longer goes back to it" in said.output
+        assert f"--forget {run_id}" in said.output
+    again = run(sim.base_url, tmp_path, tmp_path / "home")
+    assert again[0]["state"] == "ambiguous"
+    assert posts(sim) == before
+
+
+@pytest.fixture
+def cut_off(sim, in_folder):
+    """A kernel was killed between its POST and the answer; its run id."""
+    with Page(sim, in_folder) as page:
+        page.run("%load_ext wan_notebook")
+        first = page.run(MAGIC.replace("cat ", "first ").replace("looks up", "is asleep"), cell_id="first-cell")
+        page.until(lambda: first.record["state"] == "downloaded")
+        with sim.hold_submits() as held:
+            page.run(MAGIC, cell_id="the-cell")
+            held.wait()
+            page.manager.signal_kernel(9)
+    (left,) = Ledger(in_folder / "home").runs("state = 'submitting'")
+    return left.run_id
+
+
+@pytest.mark.full
+def test_loading_again_looks_for_a_submit_that_was_killed_in_flight_and_follows_it(sim, in_folder, cut_off):
+    with Page(sim, in_folder) as page:
+        said = page.run("%load_ext wan_notebook", cell_id="other")
+        line = "wan_notebook: 1 submit without an answer looked for (cat). %wan_jobs shows them.\n"
+        assert said.text == line
+        page.ask(cut_off)
+        page.until(lambda: page.told(cut_off) and page.told(cut_off)[-1]["state"] == "downloaded")
+        record = page.told(cut_off)[-1]
+        assert (record["cell_id"], record["simulated"], record["clip"] is not None) == ("the-cell", True, True)
+        assert "<video" in page.heard[-1]["data"]["text/html"]
+        assert posts(sim) == 2
+    with Page(sim, in_folder) as page:
+        assert page.run("%load_ext wan_notebook").text == ""
+        again = page.run(MAGIC, cell_id="the-cell")
+        page.until(lambda: again.record["state"] == "downloaded")
+        assert (again.record["from_run"], posts(sim)) == (cut_off, 2)
+
+
+@pytest.mark.full
+def test_wan_resume_looks_for_a_submit_that_was_killed_in_flight_with_a_card_here(sim, in_folder, cut_off):
+    with Page(sim, in_folder, "another.ipynb") as page:
+        assert page.run("%load_ext wan_notebook").text == ""
+        cell = page.run(f"%wan_resume {cut_off}")
+        page.until(lambda: cell.record["state"] == "downloaded")
+        assert (cell.record["run_id"], posts(sim)) == (cut_off, 2)
+        assert "<video" in cell.bundles[0]["text/html"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.config import Settings
+from wan_notebook.engine.reconcile import NotAcceptedError, choices, recover
 from wan_notebook.engine.revival import revived
 from wan_notebook.engine.spending import Terms
 from wan_notebook.errors import ConfigurationError, WanError
+from wan_notebook.facts.catalog import catalog
 from wan_notebook.hall.session import session
 from wan_notebook.ledger.journal import Journal
 from wan_notebook.ledger.moves import moved_notebook
@@ -43,9 +46,11 @@ def at_load(runs: Sequence[Run]) -> str:
     for run in came:
         ledger.update(run.run_id, owner=ledger.owner)
     jobs, said = _followed([run for run in runs if run not in came], show=False)
-    if jobs:
-        names = ", ".join(job.update.name or job.run_id for job in jobs[:5]) + (", …" if jobs[5:] else "")
-        said.insert(0, f"{count(len(jobs), 'job')} of this notebook followed again ({names})")
+    unheard = [job for job in jobs if job.task_id is None and job.update.from_run is None]
+    if unheard:
+        said.insert(0, f"{count(len(unheard), 'submit')} without an answer looked for ({_names(unheard)})")
+    if known := [job for job in jobs if job not in unheard]:
+        said.insert(0, f"{count(len(known), 'job')} of this notebook followed again ({_names(known)})")
     if came:
         said.insert(0, f"{count(len(came), 'clip')} of this notebook came while no kernel was there")
     if jobs or came:
@@ -105,8 +110,14 @@ def collect(say: Callable[[str], None], *, wait: bool = False) -> int:
     """
     ledger, missing = session().ledger, 0
     jobs: list[Job] = []
-    for run in reversed(ledger.runs(f"from_run IS NULL AND state IN ({', '.join('?' * len(OPEN))})", OPEN)):
-        if ledger.driven(run):
+    runs = ledger.runs(f"from_run IS NULL AND state IN ({', '.join('?' * len(OPEN))})", OPEN)
+    looked_for = _look_for([run for run in runs if _is_lost(run)], patient=wait)
+    for one in reversed(runs):
+        run = looked_for.get(one.run_id, one)
+        if isinstance(run, WanError):
+            missing += not isinstance(run, NotAcceptedError)
+            say(f"{one.run_id}: {run}")
+        elif ledger.driven(run):
             say(f"{run.run_id}: followed by a running process")
         elif run.task_id is None:
             words, asks = _without_task(run)
@@ -193,7 +204,7 @@ def _of_another_key(run: Run) -> bool:
 def _followed(runs: Sequence[Run], *, show: bool) -> tuple[list[Job], list[str]]:
     jobs, said = [], []
     for run in runs:
-        if run.task_id is None and run.from_run is None:
+        if run.task_id is None and run.from_run is None and not _is_lost(run):
             words, asks = _without_task(run)
             if asks:
                 said.append(f"{run.run_id}: {words}")
@@ -207,13 +218,56 @@ def _followed(runs: Sequence[Run], *, show: bool) -> tuple[list[Job], list[str]]
     return jobs, said
 
 
+def _names(jobs: Sequence[Job]) -> str:
+    return ", ".join(job.update.name or job.run_id for job in jobs[:5]) + (", …" if jobs[5:] else "")
+
+
+def _is_lost(run: Run) -> bool:
+    """Whether a run was sent by a process that is gone, its answer never came, and its task can still be listed."""
+    ledger, now = session().ledger, time.time()
+    if (
+        run.task_id is not None
+        or run.from_run is not None
+        or run.state not in (JobState.SUBMITTING, JobState.AMBIGUOUS)
+    ):
+        return False
+    if ledger.driven(run) or ledger.may_be_sent(run.run_id):
+        return False
+    return now - (run.sent_at or run.created_at) < catalog().service.list_seconds
+
+
+def _look_for(runs: Sequence[Run], *, patient: bool) -> dict[str, Run | WanError]:
+    """Look for the tasks of lost submits, all at once; each run as it stands then, or why none was found."""
+    hall = session()
+
+    async def one(run: Run) -> Run | WanError:
+        try:
+            settings = settings_of(run)
+            hall.switchboard.place(settings)
+            if not hall.ledger.take_over(run.run_id):
+                return hall.ledger.run(run.run_id) or run
+            client = await hall.switchboard.connect(settings)
+            foreign = _of_another_key(run)
+            await recover(client, hall.ledger, run, note=lambda _: None, patient=patient, foreign=foreign)
+            hall.ledger.update(run.run_id, mine=True, owner=None)  # whoever follows it now
+        except WanError as error:
+            return error
+        return hall.ledger.run(run.run_id) or run
+
+    async def every() -> list[Run | WanError]:
+        return await asyncio.gather(*map(one, runs))
+
+    found = hall.runner.wait_for(every()) if runs else []
+    return {run.run_id: now for run, now in zip(runs, found, strict=True)}
+
+
 def _without_task(run: Run) -> tuple[str, bool]:
     """What there is to say of a run without a task id, and whether a person has to decide something."""
     ledger = session().ledger
+    if ledger.may_be_sent(run.run_id):
+        return "it waits in a process that lives and stands still: it may be sent from there", True
     if run.state == JobState.WAITING:
-        if ledger.may_be_sent(run.run_id):
-            return "it waits in a process that lives and stands still: it may be sent from there", True
         return "it was never sent, and nothing is billed", False
     if run.state == JobState.SUBMITTING and ledger.take_over(run.run_id):
-        ledger.update(run.run_id, state=JobState.AMBIGUOUS.value)
-    return "it was sent, and its answer never came: it may be billed. Run its cell again for the choices", True
+        ledger.update(run.run_id, mine=True, state=JobState.AMBIGUOUS.value)
+    return f"its answer never came, and the service's list no longer goes back to it. {choices(run.run_id)}", True

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.engine import pricing
 from wan_notebook.engine.clips import bring
-from wan_notebook.engine.reconcile import NotAcceptedError, find_lost
-from wan_notebook.errors import AmbiguousSubmitError, BudgetError, ServiceError, TransportError, WanError
+from wan_notebook.engine.reconcile import recover
+from wan_notebook.errors import BudgetError, ServiceError, TransportError, WanError
 from wan_notebook.ledger.moves import places
 from wan_notebook.ledger.rows import known_task
 from wan_notebook.ledger.runs import OPEN, OVER, PLANNED
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wan_notebook.ledger.runs import Run
     from wan_notebook.tasks import Clip, JobUpdate, Task
 
-__all__ = ["accompany"]
+__all__ = ["accompany", "go_along"]
 
 UPDATE = (
     "It may be paid for: update the package and run it again, or use --force (force=True). Nothing was sent for this."
@@ -50,6 +50,14 @@ async def accompany(life: Pursuit, run: Run) -> Clip | None:
     before = life.picture()
     life.tell(from_run=run.run_id, cost=before.cost and pricing.nothing(before.cost), simulated=bool(run.simulated))
     life.journal.share(life.picture(), run)
+    clip = await go_along(life, run)
+    if clip is None:
+        life.tell(from_run=None, cost=before.cost, state=JobState.WAITING)
+    return clip
+
+
+async def go_along(life: Pursuit, run: Run) -> Clip | None:
+    """The clip of a run, whoever drives it; as :func:`accompany`, and nothing is written of where it comes from."""
     first = run
     while True:
         if run.state == JobState.DOWNLOADED:
@@ -67,8 +75,6 @@ async def accompany(life: Pursuit, run: Run) -> Clip | None:
             continue
         else:
             clip = await _drive_on(life, run)
-        if clip is None:
-            life.tell(from_run=None, cost=before.cost, state=JobState.WAITING)
         return clip
 
 
@@ -127,23 +133,15 @@ async def _found_again(life: Pursuit, run: Run) -> Clip | None:
     ledger = life.journal.ledger
     if not ledger.take_over(run.run_id):
         now = ledger.run(run.run_id)
-        return await accompany(life, now) if now else None
-    ledger.update(run.run_id, state=JobState.SUBMITTING.value)  # others wait meanwhile
-    try:
-        task = await find_lost(life, run)
-    except BaseException as error:
-        refused = isinstance(error, NotAcceptedError)
-        ledger.update(run.run_id, state=(JobState.REFUSED if refused else JobState.AMBIGUOUS).value)
-        if isinstance(error, (AmbiguousSubmitError, NotAcceptedError)):
-            when = moment(run.sent_at or run.created_at)
-            raise type(error)(f"sent on {when} ({run.run_id}): {error.message}", hint=error.hint) from None
-        raise
-    simulated = (await life.connect()).simulator_speed is not None  # nobody had answered the process that sent it
-    ids = {"task_id": task.task_id, "request_id": task.request_id}
-    ledger.update(run.run_id, state=JobState.FOLLOWING.value, simulated=simulated, **ids)
-    life.tell(simulated=simulated)
+        return await go_along(life, now) if now else None
+    client = await life.connect()
+    found = await recover(client, ledger, run, note=life.search, foreign=life.journal.foreign(run))
+    if found.remark:
+        life.note(found.remark)
+    # nobody had answered the process that sent it
+    life.tell(simulated=client.simulator_speed is not None, submitted_at=iso_utc(run.sent_at or run.created_at))
     life.journal.adopt(run)
-    return await life.pick_up(task)
+    return await life.pick_up(found.task)
 
 
 async def _saved(life: Pursuit, run: Run) -> Clip | None:

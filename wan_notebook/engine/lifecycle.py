@@ -6,15 +6,13 @@ A coroutine for the runner's loop.
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from wan_notebook.engine.clips import check_folder, keep_input
-from wan_notebook.engine.companion import accompany
-from wan_notebook.engine.pursuit import Pursuit, may_mend_itself
-from wan_notebook.engine.reconcile import NotAcceptedError, choices, find_lost
+from wan_notebook.engine.companion import accompany, go_along
+from wan_notebook.engine.reconcile import NotAcceptedError, choices, recover
+from wan_notebook.engine.submission import NOT_YET, OvertakenError, Submission, aside
 from wan_notebook.engine.turnstile import picked_up, set_down
 from wan_notebook.errors import (
     AmbiguousSubmitError,
@@ -24,38 +22,30 @@ from wan_notebook.errors import (
     TransportError,
     WanError,
 )
+from wan_notebook.ledger.sharing import OVERTAKEN, PAID_IS_FOUND
 from wan_notebook.record.provenance import digest
 from wan_notebook.request.provision import MOST_PINNED, needs_fetching, pinned, provide
-from wan_notebook.service import polling
+from wan_notebook.service.inquiries import may_mend_itself
 from wan_notebook.service.wire import encode
 from wan_notebook.tasks import JobState, iso_utc
 from wan_notebook.words.privacy import sealed_body
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from wan_notebook.engine.pursuit import Refusal
     from wan_notebook.ledger.runs import Run
     from wan_notebook.media.medium import SentMedia
     from wan_notebook.request.declaration import I2VRequest
-    from wan_notebook.service.client import WanClient
-    from wan_notebook.tasks import Clip, Task
+    from wan_notebook.tasks import Clip
 
 __all__ = ["Life"]
 
-T = TypeVar("T")
-
-PATIENCE_SECONDS, LONGEST_SECONDS = 1800.0, 30.0  # of waiting between tries in all, and between two, unasked
-MAX_WAIT_SECONDS = 600.0
 NOT_THE_SAME = "what would be sent is not what the record says was sent"
 UNSENT = "Give the inputs of that run. Nothing was sent and nothing is billed"
-NOT_YET = "nothing is sent yet and nothing is billed"
-NOTED_SECONDS = 2.0
-IN_LINE = "waiting for a free place: the service limits how many are submitted at once; nothing is billed yet"
 
 
-class Life(Pursuit):
+class Life(Submission):
     """One job's whole way."""
 
     async def run(self) -> Clip:
@@ -68,6 +58,8 @@ class Life(Pursuit):
         """
         if (source := self.picture().from_run) is not None:
             return await self._go_along(source)
+        if self.picture().state is JobState.SUBMITTING:
+            return await self._look_for_it()
         if (task := self.picture().task) is not None:
             await asyncio.to_thread(check_folder, self.outputs)
             self.journal.enter(self.picture())
@@ -102,6 +94,11 @@ class Life(Pursuit):
                 if item.how == "oss" and item.url is None:
                     media[name] = await self._upload(client, item, self.picture().request.model)
             task = await self._submit(client, media)
+        except OvertakenError as error:
+            clip = await go_along(self, error.run)
+            if clip is None:
+                raise WanError(OVERTAKEN, hint=PAID_IS_FOUND) from None
+            return clip
         finally:
             await self.door.aclose()
         # the bytes are on disk and on their way; nobody needs them here
@@ -126,6 +123,24 @@ class Life(Pursuit):
         if clip is None:
             raise WanError(f"{source}, whose clip this run showed, came to nothing.", hint="Nothing is billed.")
         return clip
+
+    async def _look_for_it(self) -> Clip:
+        """The clip of a submit whose answer an earlier process never saw. Nothing is sent, whatever is found."""
+        run = self.journal.row()
+        try:
+            client = await self.connect()
+            found = await recover(client, self.journal.ledger, run, note=self.search, foreign=self.foreign)
+        except (AmbiguousSubmitError, NotAcceptedError):
+            raise
+        except WanError as error:
+            what = f"the submit got no answer, and its task cannot be looked for: {error.message}"
+            raise AmbiguousSubmitError(what, hint=choices(run.run_id)) from None
+        if found.remark:
+            self.note(found.remark)
+        sent_at = iso_utc(run.sent_at or run.created_at)
+        simulated = client.simulator_speed is not None
+        self.tell(state=JobState.FOLLOWING, task=found.task, simulated=simulated, submitted_at=sent_at)
+        return await self.pick_up(found.task)
 
     async def _prepare(self, request: I2VRequest) -> dict[str, SentMedia]:
         """Every medium as it will be sent."""
@@ -175,96 +190,8 @@ class Life(Pursuit):
             await self._patiently(client, look, may_mend_itself)
             self.unnote(NOT_YET)
             journal.simulated = client.simulator_speed is not None
-        earlier = await _aside(lambda: journal.claim(self.picture()))
+        earlier = await aside(lambda: journal.claim(self.picture()))
         if earlier is None and self.picture().state is JobState.PLANNED:
             self.tell(state=JobState.WAITING)
         self.mind_ledger()
         return earlier
-
-    async def _take_turn(self, client: WanClient) -> None:
-        """Wait for a place among the submits of all kernels of this machine."""
-        rate, waited = self.picture().request.spec.rate, 0.0
-        while wait := await _aside(lambda: self.journal.slot(rate, speed=client.simulator_speed or 1.0)):
-            waited += wait
-            if waited > NOTED_SECONDS:
-                self.note(IN_LINE)
-            await asyncio.sleep(wait)
-        self.unnote(IN_LINE)
-        self.tell(state=JobState.SUBMITTING)
-
-    async def _upload(self, client: WanClient, item: SentMedia, model: str) -> SentMedia:
-        url = await self._patiently(client, lambda: client.upload(item, model), may_mend_itself)
-        return replace(item, url=url)
-
-    async def _submit(self, client: WanClient, media: Mapping[str, SentMedia]) -> Task:
-        update = self.picture()
-        body, sent = encode(update.request, seed=update.seed, media=media)
-        self.tell(sent=sent)
-
-        async def send() -> Task:
-            await self._take_turn(client)
-            try:
-                task = await client.submit(body)
-            except AmbiguousSubmitError as error:
-                task = await self._lost(error.message, time.time())
-            simulated, now = client.simulator_speed is not None, time.time()
-            self.journal.accepted(task, at=now, simulated=simulated)  # before anything else
-            self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
-            return task
-
-        task = await self._patiently(client, send, _made_no_task)
-        self.unnote(NOT_YET)
-        return task
-
-    async def _lost(self, why: str, lost_at: float) -> Task:
-        """The task of a submit that got no usable answer (``why``), given up at ``lost_at``."""
-        run = self.journal.row()
-        try:
-            return await find_lost(self, run, lost_at=lost_at)
-        except NotAcceptedError:
-            raise
-        except AmbiguousSubmitError as error:
-            raise AmbiguousSubmitError(f"{error.message} ({why.rstrip('.')}.)", hint=error.hint) from None
-        except WanError as error:  # the ledger, too, may be out of reach: that does not show that nothing was paid
-            raise AmbiguousSubmitError(
-                f"the submit got no answer, and {error.message}", hint=choices(run.run_id)
-            ) from None
-
-    async def _patiently(
-        self, client: WanClient, call: Callable[[], Awaitable[T]], again: Callable[[Refusal], bool]
-    ) -> T:
-        """What ``call`` gives, repeated while ``again`` says that this costs nothing, for half an hour."""
-        waited, tries = 0.0, 0
-        while True:
-            try:
-                return await call()
-            except (TransportError, ServiceError) as error:
-                if client.simulator_speed is not None and not self.picture().simulated:
-                    self.tell(simulated=True)  # its refusal says so as well as a task
-                if waited > PATIENCE_SECONDS or not again(error):
-                    raise
-                wait = min(2.0 * 2**tries, LONGEST_SECONDS) * (1 + 0.5 * random.random())  # noqa: S311  spreads retries, no secret
-                if isinstance(error, ServiceError):
-                    wait = max(wait, min(error.retry_after or 0.0, MAX_WAIT_SECONDS))
-                waited, tries, pause = waited + wait, tries + 1, wait / (client.simulator_speed or 1.0)
-                self.note(f"{NOT_YET} ({error.message}); tried again in {pause:.0f} s", instead_of=NOT_YET)
-            if self.picture().state is JobState.SUBMITTING:
-                self.tell(state=JobState.WAITING)
-            await asyncio.sleep(max(pause, polling.FLOOR_SECONDS))
-
-
-async def _aside(work: Callable[[], T]) -> T:
-    """What ``work`` gives, which may have to wait for the ledger; never left half done."""
-    under_way = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(under_way)
-    except asyncio.CancelledError:
-        await asyncio.wait([under_way])
-        raise
-
-
-def _made_no_task(error: Refusal) -> bool:
-    """Whether a submit that met ``error`` made no task for certain: it never left, or the answer asks to wait."""
-    if isinstance(error, ServiceError):
-        return error.asks_to_wait
-    return not isinstance(error, (AmbiguousSubmitError, NotAcceptedError))

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from wan_notebook.engine import pricing
 from wan_notebook.engine.delivery import SAFE, deliver
+from wan_notebook.engine.reconcile import LOST
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.request.recalled import RecalledRequest
 from wan_notebook.service import polling
 from wan_notebook.service.endings import ended_without_clip, lost_sight, not_known_yet, of_another_key, still_kept
-from wan_notebook.service.inquiries import CANCEL_WORDS, cancel, identify
+from wan_notebook.service.inquiries import CANCEL_WORDS, cancel, identify, may_mend_itself
 from wan_notebook.tasks import JobState, TaskStatus
 from wan_notebook.words.instants import epoch
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from wan_notebook.service.client import WanClient
     from wan_notebook.tasks import Clip, Cost, JobUpdate, Task, Usage
 
-__all__ = ["Plan", "Pursuit", "Refusal", "may_mend_itself"]
+__all__ = ["Plan", "Pursuit", "Refusal"]
 
 Refusal = TransportError | ServiceError
 
@@ -270,7 +271,9 @@ class Pursuit:
         if notes != self.picture().notes:
             self.tell(notes=notes)
 
-
-def may_mend_itself(error: Refusal) -> bool:
-    """Whether a call that costs nothing may do better later."""
-    return isinstance(error, TransportError) or error.may_pass
+    def search(self, text: str) -> None:
+        """Say how the search for a lost submit stands; nothing once it is over."""
+        if text:
+            self.note(text, instead_of=LOST)
+        else:
+            self.unnote(LOST)

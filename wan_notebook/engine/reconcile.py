@@ -2,8 +2,9 @@
 
 A task there is probably the one if it is of the same model, time and key, and unknown to the ledger. It is followed as
 ours only once the service shows its prompt. Another key makes that less certain and rules nothing out: an account has
-many. "It is not there" is believed only of a list read as a whole, a minute after the submit was lost. Whatever stays
-open is for the person to decide: nothing is sent again.
+many. Of several that were lost at once each is given a task of its own. "It is not there" is believed only of a list
+read as a whole, a minute after the submit was lost. Whatever stays open is for the person to decide: nothing is sent
+again.
 """
 
 from __future__ import annotations
@@ -11,40 +12,56 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from wan_notebook.engine.sightings import SLACK_SECONDS, look, look_further_back
 from wan_notebook.errors import AmbiguousSubmitError, ServiceError, TransportError
-from wan_notebook.facts.catalog import catalog
+from wan_notebook.ledger import sharing
+from wan_notebook.ledger.likeness import at_the_same_time, has_prompt, same_but_for_its_number
 from wan_notebook.service import polling
 from wan_notebook.service.client import SUBMIT_SECONDS
-from wan_notebook.service.inquiries import rows
-from wan_notebook.service.listing import filters
-from wan_notebook.words.instants import epoch
+from wan_notebook.service.inquiries import may_mend_itself
+from wan_notebook.tasks import JobState, Task
+from wan_notebook.words.phrases import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-    from wan_notebook.engine.pursuit import Pursuit
+    from wan_notebook.engine.sightings import Seen
     from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
     from wan_notebook.service.client import WanClient
-    from wan_notebook.service.listing import TaskRow
-    from wan_notebook.tasks import Task
 
-__all__ = ["NotAcceptedError", "choices", "find_lost"]
+__all__ = ["LOST", "Found", "NotAcceptedError", "choices", "find_lost", "recover"]
 
 PATIENCE_SECONDS = 60.0  # from the loss on, before "it is not there" is believed
+OUTAGE_SECONDS = 1800.0  # of a list that gives no answer
 BETWEEN_SECONDS = 5.0
-SLACK_SECONDS = 60.0  # by which two clocks may differ
-MOST_ROWS = 1000
-LOOKING = "no answer came to the submit: looking for its task in the service's list"
-PROBABLY = "no answer came to the submit: probably it is"
+AT_ONCE_SECONDS = SUBMIT_SECONDS + 2 * SLACK_SECONDS  # between two submits whose tasks could be taken for each other's
+LOST = "no answer came to the submit"  # what each remark on it begins with
+LOOKING = f"{LOST}: looking for its task in the service's list"
+PROBABLY = f"{LOST}: probably it is task {{}}; it is followed as this one's once the service shows its prompt"
+ANY_SEED = "{} submits of the same request were lost at once: which task is whose shows nowhere, nor does its seed"
 
 
 class NotAcceptedError(TransportError):
     """The service's list shows that it never accepted the request."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The task of a lost submit, which stands in the run's row by now.
+
+    Parameters
+    ----------
+    task : Task
+    remark : str
+        What is not certain about it; empty for nothing.
+    """
+
+    task: Task
+    remark: str = ""
 
 
 def choices(run_id: str, tasks: tuple[str, ...] = ()) -> str:
@@ -59,17 +76,45 @@ def choices(run_id: str, tasks: tuple[str, ...] = ()) -> str:
     return " ".join(filter(None, ways))
 
 
-async def find_lost(life: Pursuit, run: Run, *, lost_at: float | None = None) -> Task:
-    """The task of a submit whose answer never came.
+async def recover(client: WanClient, ledger: Ledger, run: Run, *, note: Callable[[str], None], **how: bool) -> Found:
+    """:func:`find_lost` for a run whose process is gone; what comes of it is written into its row."""
+    lost_at = run.lost_at or min(time.time(), (run.sent_at or run.created_at) + SUBMIT_SECONDS)
+    ledger.update(run.run_id, mine=True, state=JobState.SUBMITTING.value, lost_at=lost_at)  # others wait meanwhile
+    try:
+        return await find_lost(client, ledger, replace(run, lost_at=lost_at), note=note, **how)
+    except BaseException as error:
+        refused = isinstance(error, NotAcceptedError)
+        state = JobState.REFUSED if refused else JobState.AMBIGUOUS
+        ledger.update(run.run_id, mine=True, state=state.value)
+        if isinstance(error, (AmbiguousSubmitError, NotAcceptedError)):
+            when = moment(run.sent_at or run.created_at)
+            raise type(error)(f"sent on {when} ({run.run_id}): {error.message}", hint=error.hint) from None
+        raise
+
+
+async def find_lost(
+    client: WanClient,
+    ledger: Ledger,
+    run: Run,
+    *,
+    note: Callable[[str], None],
+    patient: bool = True,
+    foreign: bool = False,
+) -> Found:
+    """The task of a submit whose answer never came. Only looks: nothing is ever sent.
 
     Parameters
     ----------
-    life : Pursuit
-        The job that looks: its request is the one that was sent.
+    client : WanClient
+        Of where it was sent.
     run : Run
-        The row of the submit.
-    lost_at : float, optional
-        When it was given up; where that is not known, when it would have been.
+        The row of the submit, which this process drives; ``lost_at`` says since when.
+    note : callable
+        ``note(text)`` puts the remark on how the search stands in place of the last one, empty for none.
+    patient : bool
+        Wait for the prompt of a task that does not show it yet, and through an outage of the list.
+    foreign : bool
+        It was sent with another key than the one that asks now.
 
     Raises
     ------
@@ -78,143 +123,160 @@ async def find_lost(life: Pursuit, run: Run, *, lost_at: float | None = None) ->
     AmbiguousSubmitError
         It cannot be told.
     """
-    client = await life.connect()
-    begun = time.monotonic()
-    life.note(LOOKING)
+    begun, rounds, failures, retry_after = time.monotonic(), 0, 0, None
+    shown: dict[str, Task] = {}
+    note(LOOKING)
     try:
         while True:
-            speed = client.simulator_speed or 1.0
-            over = time.monotonic() - begun > PATIENCE_SECONDS / speed
-            seen = await _look(client, life.journal.ledger, run, lost_at)
-            if seen.fitting or over:
-                break
-            await asyncio.sleep(max(BETWEEN_SECONDS / (client.simulator_speed or 1.0), polling.FLOOR_SECONDS))
-    except (ServiceError, TransportError) as error:
-        what = f"the service's task list could not be asked ({error.message})."
-        raise _open(run, what) from None
+            word = ""
+            spent = (time.monotonic() - begun) * (client.simulator_speed or 1.0)
+            try:
+                seen = await look(client, ledger, run, foreign=foreign)
+                for row in seen.likely:
+                    if row.task_id not in shown or not _settled(shown[row.task_id]):
+                        told = await client.fetch(row.task_id)
+                        shown[row.task_id] = replace(told, request_id=row.request_id or told.request_id)
+                found = await _judged(client, ledger, run, seen, shown, over=spent > PATIENCE_SECONDS, patient=patient)
+            except (ServiceError, TransportError) as error:
+                if isinstance(error, (AmbiguousSubmitError, NotAcceptedError)):
+                    raise
+                if not may_mend_itself(error) or spent > (OUTAGE_SECONDS if patient else PATIENCE_SECONDS):
+                    raise _open(run, f"the service's task list could not be asked ({error.message}).") from None
+                failures, retry_after = failures + 1, error.retry_after if isinstance(error, ServiceError) else None
+                note(f"{LOOKING} ({error.message})")
+            else:
+                if found is not None:
+                    return found
+                rounds, failures, retry_after = rounds + 1, 0, None
+                open_ones = [row.task_id for row in seen.likely if not _settled(shown[row.task_id])]
+                word = max((shown[task].status for task in open_ones), default="")  # RUNNING before PENDING
+                note(PROBABLY.format(" or ".join(open_ones[:3])) if open_ones else LOOKING)
+            course = {"polls": rounds, "elapsed": spent, "failures": failures, "retry_after": retry_after}
+            await asyncio.sleep(_pause(client, word, **course))
     finally:
-        life.unnote(LOOKING)
-    ids = tuple(row.task_id for row in seen.fitting or seen.doubtful)
-    if len(seen.fitting) == 1 and seen.certain:
-        return await _proven(life, client, ids[0], run)
-    if ids:
-        which = "of that time" if seen.fitting else "of a later or unknown time"
-        what = f"several tasks {which} could be it" if len(ids) > 1 else f"a task {which} could be it"
-        raise _open(run, f"{what}: {', '.join(ids[:3])}{', …' if ids[3:] else ''}.", ids)
+        note("")
+
+
+def _pause(client: WanClient, word: str, **course: Any) -> float:
+    speed = client.simulator_speed or 1.0
+    if not word and not course["failures"]:
+        return max(BETWEEN_SECONDS / speed, polling.FLOOR_SECONDS)
+    jitter = random.uniform(-1, 1)  # noqa: S311  spreads queries, no secret
+    return polling.next_delay(word or "PENDING", speed=speed, jitter=jitter, **course)
+
+
+def _settled(task: Task) -> bool:
+    """Whether nothing more will be learned of what a task shows."""
+    return task.orig_prompt is not None or task.status.ended
+
+
+async def _judged(
+    client: WanClient,
+    ledger: Ledger,
+    run: Run,
+    seen: Seen,
+    shown: dict[str, Task],
+    *,
+    over: bool,
+    patient: bool,
+) -> Found | None:
+    """What one look decides; None where looking goes on."""
+    likely = [row.task_id for row in seen.likely]
+    prompts = {task: shown[task].orig_prompt for task in likely}
+    its = [task for task in likely if (prompt := prompts[task]) is not None and has_prompt(run, prompt)]
+    rivals = _rivals(ledger, run)
+    if its:
+        peers = [one for one in rivals if any(has_prompt(one, prompts[task] or "") for task in its)]
+        found = _given(client, ledger, run, {task: shown[task].request_id for task in its}, peers)
+        if found is not None:
+            return replace(found, task=shown.get(found.task.task_id, found.task))
+    unsettled = [task for task in likely if not _settled(shown[task])]
+    if its or (unsettled and patient):
+        return None
+    if unsettled:
+        raise _open(run, f"task {unsettled[0]} is probably it; it does not show its prompt yet.", tuple(unsettled))
+    theirs = [task for task in likely if (p := prompts[task]) is not None and any(has_prompt(r, p) for r in rivals)]
+    strange = [task for task in likely if task not in theirs]
+    unlike = [row.task_id for row in seen.fitting if row not in seen.likely]
+    if unlike and not likely:
+        raise _several(run, tuple(unlike), "of that time")
+    if not over:
+        return None
+    if strange and not unlike:
+        _refuse(run, strange, prompts)
+    if strange or unlike:
+        raise _several(run, (*strange, *unlike), "of that time")
+    await _nowhere(client, ledger, run, seen)
+    return None
+
+
+def _given(client: WanClient, ledger: Ledger, run: Run, its: dict[str, str | None], peers: list[Run]) -> Found | None:
+    """One of the tasks that show this run's prompt, where it can be told that it is its; None to go on looking."""
+    where = f"asked_key IS NOT NULL AND from_run IS NULL AND task_id IN ({', '.join('?' * len(its))})"
+    taken = {one.task_id for one in ledger.runs(where, list(its), forgotten=True)}  # since the list was read
+    its = {task: its[task] for task in its if task not in taken}
+    if not its or any(_in_flight(ledger, peer) for peer in peers):
+        return None  # an answer will tell which task is its own
+    if len(its) > 1 + len(peers):
+        raise _several(run, tuple(its), "of that time")
+    if any(not same_but_for_its_number(run, peer) for peer in peers):
+        what = "other submits with its prompt were lost at the same time, and a task shows no more of its request."
+        raise _open(run, what, tuple(its))
+    task_id = sharing.give(
+        ledger, run.run_id, its, submitted_at=run.sent_at, simulated=client.simulator_speed is not None
+    )
+    if task_id is None:
+        return None
+    return Found(Task(task_id, "PENDING"), ANY_SEED.format(1 + len(peers)) if peers else "")
+
+
+def _rivals(ledger: Ledger, run: Run) -> list[Run]:
+    """The other submits whose task could be taken for this one's."""
+    where = (
+        "state IN ('submitting', 'ambiguous') AND task_id IS NULL AND reuse_key IS NOT NULL AND from_run IS NULL "
+        "AND run_id != ? AND model = ? AND region = ? AND endpoint = ?"
+    )
+    found = ledger.runs(where, (run.run_id, run.model, run.region, run.endpoint))
+    return [one for one in found if at_the_same_time(one, run, AT_ONCE_SECONDS)]
+
+
+def _in_flight(ledger: Ledger, run: Run) -> bool:
+    if run.state != JobState.SUBMITTING or run.lost_at is not None or not ledger.driven(run):
+        return False
+    return time.time() < (run.sent_at or run.created_at) + SUBMIT_SECONDS + SLACK_SECONDS
+
+
+def _refuse(run: Run, strange: list[str], prompts: dict[str, str | None]) -> None:
+    """Say that the only task there is cannot be shown to be its."""
+    if len(strange) > 1:
+        return
+    shows = "has another prompt" if prompts[strange[0]] is not None else "ended without showing its prompt"
+    what = f"the submit got no answer; task {strange[0]}, probably of it, {shows}."
+    raise AmbiguousSubmitError(what, hint=choices(run.run_id, tuple(strange)))
+
+
+async def _nowhere(client: WanClient, ledger: Ledger, run: Run, seen: Seen) -> None:
+    """Conclude from a list that shows no task of that time."""
+    if seen.doubtful:
+        raise _several(run, tuple(row.task_id for row in seen.doubtful), "of a later or unknown time")
     if seen.gap:
         raise _open(run, f"{seen.gap}.")
-    if life.journal.foreign(run):
-        raise _open(run, "it was sent with another key, whose tasks the one that is set now may not see.")
+    found = ledger.runs(
+        "lost_at IS NOT NULL AND task_id IS NOT NULL AND asked_key = ? AND run_id != ? AND from_run IS NULL",
+        (run.asked_key, run.run_id),
+    )
+    if any(same_but_for_its_number(run, one) and at_the_same_time(run, one, AT_ONCE_SECONDS) for one in found):
+        raise _open(run, "the list shows fewer tasks than submits of this request were lost at once.")
+    if earlier := await look_further_back(client, ledger, run):
+        raise _several(run, tuple(earlier), "of an earlier time (was a clock set meanwhile?)")
     what = "the submit got no answer, and the service's list shows no task of it: it was not accepted."
     raise NotAcceptedError(what, hint="Nothing is billed. Run the cell again.")
 
 
+def _several(run: Run, tasks: tuple[str, ...], which: str) -> AmbiguousSubmitError:
+    what = f"several tasks {which} could be it" if len(tasks) > 1 else f"a task {which} could be it"
+    return _open(run, f"{what}: {', '.join(tasks[:3])}{', …' if tasks[3:] else ''}.", tasks)
+
+
 def _open(run: Run, what: str, tasks: tuple[str, ...] = ()) -> AmbiguousSubmitError:
     return AmbiguousSubmitError(f"the submit got no answer, and {what}", hint=choices(run.run_id, tasks))
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one look at the list showed.
-
-    Parameters
-    ----------
-    fitting : list of TaskRow
-        Tasks of its model and time that no submit from here is known to have made, whatever their key.
-    doubtful : list of TaskRow
-        The same, but of a later time, or where times cannot be compared.
-    certain : bool
-        Whether those that fit are all of the key that submits from here are known by.
-    gap : str
-        Why a task that is not seen may be there all the same; empty where it may not.
-    """
-
-    fitting: list[TaskRow]
-    doubtful: list[TaskRow]
-    certain: bool
-    gap: str
-
-
-async def _look(client: WanClient, ledger: Ledger, run: Run, lost_at: float | None) -> Seen:
-    _, headers, _ = await client.knock()
-    there, here, speed = _now(headers), time.time(), client.simulator_speed or 1.0
-    sent_at = run.sent_at or run.created_at
-    lost_at = min(here, sent_at + SUBMIT_SECONDS) if lost_at is None else lost_at
-    compared, gap = there is not None and sent_at <= lost_at <= here, ""
-    there = here if there is None else there
-    since = there - (here - sent_at) * speed - SLACK_SECONDS * speed  # by the service's clock
-    until = there - (here - lost_at) * speed + SLACK_SECONDS * speed
-    if (here - sent_at) * speed > catalog().service.list_seconds - SLACK_SECONDS:
-        gap = "the service's task list does not go back to it"
-    if not compared:
-        gap = "the clocks here and there cannot be compared"
-    listed, more = await rows(client, filters(model=run.model), MOST_ROWS, since=since if compared else None)
-    if run.simulated not in (None, client.simulator_speed is not None):
-        gap = "what answers at this address now is not what it was sent to"
-    if more:
-        gap = "the service's task list could not be read to its end"
-    ids = [row.task_id for row in listed]
-    marks = ", ".join("?" * len(ids))
-    where = f"asked_key IS NOT NULL AND task_id IN ({marks})"  # submitted from here; those attached to may be it
-    known = {one.task_id: one for one in ledger.runs(where, ids, forgotten=True)}
-    mine = {row.api_key_id for row in listed if row.task_id in known and known[row.task_id].payer == ledger.payer}
-    keys = mine or {row.api_key_id for row in listed if row.task_id in known}
-    fitting, doubtful = [], []
-    for row in listed:
-        at = epoch(row.gmt_create)
-        if row.task_id in known or row.model_name not in (None, run.model):
-            continue
-        if at is None or since <= at <= until:
-            fitting.append(row)
-        elif at > until or not compared:
-            doubtful.append(row)
-    return Seen(fitting, doubtful, all(row.api_key_id and keys == {row.api_key_id} for row in fitting), gap)
-
-
-async def _proven(life: Pursuit, client: WanClient, task_id: str, run: Run) -> Task:
-    """The task, once the service shows that it has this request's prompt."""
-    polls, failures, begun = 0, 0, time.monotonic()
-    proof = "it is followed as this one's once the service shows its prompt"
-    life.note(f"{PROBABLY} task {task_id}; {proof}", instead_of=PROBABLY)
-    try:
-        while True:
-            word = "PENDING"
-            try:
-                task = await client.fetch(task_id)
-            except (ServiceError, TransportError):
-                failures += 1
-            else:
-                word, polls, failures = task.status, polls + 1, 0
-                if task.orig_prompt is not None or task.status.ended:
-                    break
-            speed, jitter = client.simulator_speed or 1.0, random.uniform(-1, 1)  # noqa: S311  spreads queries, no secret
-            elapsed = (time.monotonic() - begun) * speed
-            await asyncio.sleep(
-                polling.next_delay(word, polls=polls, elapsed=elapsed, failures=failures, speed=speed, jitter=jitter)
-            )
-    finally:
-        life.unnote(PROBABLY)
-    if task.orig_prompt is None:
-        what = f"ended as {task.task_status} without showing its prompt"
-    elif not _same(task.orig_prompt, life.picture().request.prompt or ""):
-        what = "has another prompt"
-    elif life.journal.ledger.runs("task_id = ? AND run_id != ?", (task_id, run.run_id)):
-        what = "belongs to another run"
-    else:
-        return task
-    what = f"the submit got no answer; task {task_id}, probably of it, {what}."
-    raise AmbiguousSubmitError(what, hint=choices(run.run_id, (task_id,)))
-
-
-def _same(shown: str, asked: str) -> bool:
-    """Whether the prompt that the service shows is the one that was sent; it may have been cut."""
-    shown, asked = shown.strip(), asked.strip()
-    return shown == asked or (len(shown) > len(asked) // 2 and asked.startswith(shown))
-
-
-def _now(headers: Mapping[str, str]) -> float | None:
-    """What the service's clock shows; None where it does not say."""
-    try:
-        return parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None

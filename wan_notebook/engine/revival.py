@@ -32,7 +32,7 @@ def revived(run: Run, *, now: float, handle: str = "", again: bool = False) -> J
     handle : str
         How the job is reached, where there is one.
     again : bool
-        Whether it is to be followed again, and not only to be shown.
+        Whether it is to be followed again, and not only to be shown. A submit whose answer never came is looked for.
     """
     record: dict[str, Any] = json.loads(run.record or "{}")
     told: dict[str, Any] = record.get("request") or {}
@@ -40,7 +40,8 @@ def revived(run: Run, *, now: float, handle: str = "", again: bool = False) -> J
     inputs = [item for item in record.get("inputs") or () if isinstance(item, dict)]
     kept = {item["sha256"]: folder / item["path"] for item in inputs if folder and item.get("path")}
     notes = [note for note in record.get("notes") or () if isinstance(note, str)]
-    state = JobState.FOLLOWING if again else _state(run)
+    unheard = run.task_id is None and run.from_run is None
+    state = (JobState.SUBMITTING if unheard else JobState.FOLLOWING) if again else _state(run)
     ended = run.finished_at if state.ended and run.finished_at else now
     return JobUpdate(
         run_id=run.run_id,

@@ -70,7 +70,7 @@ class Runner:
         at_close: Callable[[], Coroutine[Any, Any, None]],
         always: Sequence[Callable[[JobUpdate], None]] = (),
     ) -> None:
-        self._always = tuple(always)
+        self._always, self._asked = tuple(always), 0  # and questions that somebody waits for
         self._record, self._show_result, self._beat, self._at_close = record, show_result, beat, at_close
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -111,9 +111,11 @@ class Runner:
                 "the thread that drives the jobs cannot wait for an answer.", hint="Ask from another thread."
             )
         future = self.run(coroutine)
+        self._asked += 1
         try:
             return future.result()  # type: ignore[no-any-return]  # the coroutine's own type
         finally:
+            self._asked -= 1
             future.cancel()
 
     def look(self, task_id: str) -> None:
@@ -279,7 +281,7 @@ class Runner:
     async def _live(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            if self._open:
+            if self._open or self._asked:
                 try:
                     self._beat()
                 except Exception:

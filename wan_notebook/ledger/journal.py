@@ -16,10 +16,11 @@ from wan_notebook.ledger import sharing
 from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.identity import reuse_key
 from wan_notebook.ledger.moves import follow_moves
+from wan_notebook.ledger.page import Page
 from wan_notebook.ledger.rows import later_row, money
 from wan_notebook.ledger.runs import OVER, Run
 from wan_notebook.record.provenance import canonical_json
-from wan_notebook.tasks import JobState, Task
+from wan_notebook.tasks import JobState
 from wan_notebook.words.privacy import hushed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ T = TypeVar("T")
 log = logging.getLogger("wan_notebook")
 
 
-class Journal:
+class Journal(Page):
     """What one job writes into the ledger.
 
     Parameters
@@ -78,10 +79,10 @@ class Journal:
         simulated: bool | None,
         account: str | None = None,
     ) -> None:
-        self.ledger, self.simulated, self._account = ledger, simulated, account
-        self._run = run if run.account else replace(run, account=account)
+        super().__init__(ledger, run if run.account else replace(run, account=account))
+        self.simulated, self._account = simulated, account
         self.terms, self._record = terms, record
-        self._written, self._rev = False, -1
+        self._written, self._in_file, self._rev = False, False, -1
         self._said: dict[str, Any] = {}
         self._adopted: str | None = None
         self._passed: set[str] = set()
@@ -152,7 +153,7 @@ class Journal:
         """
         asked = self._record(replace(update, sent=None))["request"]["asked"]
         columns = self._columns(update) | {"state": JobState.WAITING.value, "simulated": self.simulated}
-        run = replace(self._run, **columns, request=canonical_json(asked))
+        run = replace(self._run, **columns | {"request": canonical_json(asked)})
 
         def judge(same: Sequence[Run]) -> Run | None:
             found = self._choose(same, self.simulated)
@@ -162,6 +163,8 @@ class Journal:
 
         found = self.ledger.claim(run, judge)
         self._written = found is None
+        if self._written:
+            self._run, self._in_file = run, not self.ledger.trouble
         return found
 
     def pass_over(self, run: Run) -> None:
@@ -198,10 +201,6 @@ class Journal:
         """Go on with a row that an earlier process wrote."""
         self._written = True
 
-    def row(self) -> Run:
-        """This run's row as it stands."""
-        return self._safely(lambda: self.ledger.run(self._run.run_id)) or self._run
-
     def adopt(self, run: Run) -> bool:
         """Drive a run whose process is gone; what becomes of it is written into both rows."""
         now = self._safely(lambda: self.ledger.run(run.run_id))
@@ -223,6 +222,8 @@ class Journal:
         ahead = (rate.queued or 0) if rate else 0
         most = rate.concurrent + (ahead if self._run.sweep is None else min(ahead, rate.concurrent)) if rate else None
         wait = sharing.slot(self.ledger, self._run.run_id, per_second=per_second, most=most, speed=speed)
+        if self._in_file and self.ledger.trouble:  # what is only in memory keeps nobody from paying again
+            raise WanError(f"not sent: {self.ledger.trouble}.", hint=f"{self.ledger.remedy} Nothing is billed.")
         self._trust(self.terms)
         return wait
 
@@ -231,11 +232,6 @@ class Journal:
         values = update.request.effective()
         kind = (update.request.model, values["resolution"], values["duration"], update.simulated)
         return self._safely(lambda: sharing.run_times(self.ledger, *kind)) or []
-
-    def accepted(self, task: Task, *, at: float, simulated: bool) -> None:
-        """The service has answered with a task: the first thing that happens then."""
-        ids = {"task_id": task.task_id, "request_id": task.request_id}
-        self._write(state="following", submitted_at=at, simulated=simulated, **ids)
 
     def settle(self, cost: Cost) -> None:
         """What an adopted run really cost."""
@@ -257,7 +253,7 @@ class Journal:
         self._rev, self._said = update.rev, said
         if run_id := self._adopted:
             theirs = {name: value for name, value in said.items() if name not in MINE}
-            self._safely(lambda: self.ledger.update(run_id, **theirs))
+            self._safely(lambda: self.ledger.update(run_id, mine=True, **theirs))
 
     def _choose(self, same: Sequence[Run], simulated: bool | None) -> Run | None:
         for run in same:  # one of which it is not known whether it is real may be paid for, and counts
@@ -274,27 +270,6 @@ class Journal:
             self.ledger.tried()
         return terms.trust(self.ledger, ask)
 
-    def _write(self, **columns: Any) -> bool | None:
-        """Change this run's row; None where that failed. What stands in for a broken ledger may not have it yet."""
-
-        def write() -> bool:
-            known = self.ledger.update(self._run.run_id, **columns)
-            if not known and self.ledger.trouble:
-                self.ledger.add(replace(self._run, **columns))
-            return True
-
-        return self._safely(write)
-
     def _columns(self, update: JobUpdate) -> dict[str, Any]:
         update = hushed(update)
         return later_row(update, self._record(update))
-
-    def _safely(self, write: Callable[[], T]) -> T | None:
-        try:
-            return write()
-        except WanError as error:
-            log.warning("run %s could not be written into the ledger: %s", self._run.run_id, error)
-            return None
-        except Exception:
-            log.exception("run %s could not be written into the ledger", self._run.run_id)
-            return None

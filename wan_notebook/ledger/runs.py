@@ -41,6 +41,7 @@ MIGRATIONS = (
     ALTER TABLE runs ADD COLUMN sweep TEXT; ALTER TABLE runs ADD COLUMN place INTEGER;
     CREATE INDEX runs_by_sweep ON runs (sweep);
     """,
+    "ALTER TABLE runs ADD COLUMN lost_at REAL;",
 )
 
 
@@ -62,6 +63,8 @@ class Run:
         The run that was paid for, where this one only shows its clip.
     sent_at : float or None
         When its POST went out last.
+    lost_at : float or None
+        When its answer was given up, and its task had to be looked for.
     owner, payer : str or None
         The process that drives it, and the session that paid for it.
     project : str or None
@@ -116,6 +119,7 @@ class Run:
     sent_at: float | None = None
     sweep: str | None = None
     place: int | None = None
+    lost_at: float | None = None
     record: str | None = None
     project: str | None = None
     account: str | None = None

@@ -6,14 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
+from wan_notebook.facts.catalog import catalog
 from wan_notebook.ledger.owners import LEASE_SECONDS, is_gone, is_there
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
+    from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
 
-__all__ = ["processes", "reclaim", "run_times", "slot"]
+__all__ = ["accept", "give", "hold", "processes", "reclaim", "run_times", "slot"]
 
 SHORTEST_SECONDS = 0.02
 UNEVEN_SECONDS = 0.05  # what left evenly does not arrive so, and the service counts what arrives
@@ -55,8 +58,11 @@ def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | Non
             return max(float(sent[-1]) + window - now, SHORTEST_SECONDS)
         if most is not None:
             alive = "owner IN (SELECT owner FROM owners WHERE beat > ?)"  # what nobody follows is over by now, or soon
-            sql = f"SELECT COUNT(*) FROM runs WHERE {same} AND state IN ('submitting', 'following') AND {alive}"  # noqa: S608  our own
-            if db.execute(sql, (*place, now - LEASE_SECONDS)).fetchone()[0] >= most:
+            young = "COALESCE(submitted_at, sent_at, created_at) > ?"  # the service keeps no task for longer
+            sql = f"SELECT COUNT(*) FROM runs WHERE {same} AND state IN ('submitting', 'following')"  # noqa: S608  our own
+            sql += f" AND {alive} AND {young}"
+            oldest = now - catalog().service.keep_seconds / speed
+            if db.execute(sql, (*place, now - LEASE_SECONDS, oldest)).fetchone()[0] >= most:
                 return max(PLACE_SECONDS / speed, SHORTEST_SECONDS)
         db.execute("UPDATE runs SET state = 'submitting', sent_at = ? WHERE run_id = ?", (now, run_id))
         return 0.0
@@ -86,6 +92,66 @@ def reclaim(ledger: Ledger, sweep: str) -> list[str]:
         return free
 
     return ledger.write(work)
+
+
+def hold(ledger: Ledger, run_id: str) -> None:
+    """Make sure that a run may still be sent, after this process has stood still.
+
+    Raises
+    ------
+    WanError
+        It is no longer this process's to send.
+    """
+    run = ledger.run(run_id)
+    if run is None or (run.owner, run.state, run.task_id) != (ledger.owner, "submitting", None):
+        raise WanError(OVERTAKEN, hint=PAID_IS_FOUND)
+
+
+def give(
+    ledger: Ledger, run_id: str, tasks: Mapping[str, str | None], *, answered: bool = False, **columns: Any
+) -> str | None:
+    """Write the first task that no submit from here has into the row of a run that has none, and its ``columns``.
+
+    Parameters
+    ----------
+    tasks : mapping
+        Task id to the request id of its submit, where that is known.
+    answered : bool
+        The service's own answer to this submit named the task: it is this run's, whoever has it.
+
+    Returns
+    -------
+    str or None
+        The run's task: this one, or the one that was written meanwhile. None where all are taken.
+    """
+
+    def work(db: sqlite3.Connection) -> str | None:
+        row = db.execute("SELECT task_id FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if row is not None and row[0] is not None:
+            return str(row[0])
+        taken = "SELECT 1 FROM runs WHERE task_id = ? AND asked_key IS NOT NULL AND from_run IS NULL LIMIT 1"
+        free = next((task for task in tasks if answered or db.execute(taken, (task,)).fetchone() is None), None)
+        if free is not None and row is not None:
+            told = columns | {"state": "following", "task_id": free, "request_id": tasks[free]}
+            told |= {"owner": ledger.owner, "updated_at": time.time()}
+            text = ", ".join(f"{name} = :{name}" for name in told)
+            db.execute(f"UPDATE runs SET {text} WHERE run_id = :key", {**told, "key": run_id})  # noqa: S608  our own
+        return free
+
+    return ledger.write(work)
+
+
+def accept(ledger: Ledger, run: Run) -> Run | None:
+    """Write the task that the service's answer named for ``run``; its row, where another process has it by now."""
+    assert run.task_id is not None  # noqa: S101  that is what was answered
+    told = {"submitted_at": run.submitted_at, "simulated": run.simulated}
+    give(ledger, run.run_id, {run.task_id: run.request_id}, answered=True, **told)
+    row = ledger.run(run.run_id)
+    if row is None:  # forgotten while this process stood still, and paid for all the same
+        ledger.add(run)
+    else:  # once more, as what this process holds for its own, whatever becomes of the file
+        ledger.update(run.run_id, mine=True, task_id=row.task_id, request_id=row.request_id, state=row.state, **told)
+    return None if row is None or row.owner == ledger.owner else row
 
 
 def run_times(ledger: Ledger, *kind: Any) -> list[float]:

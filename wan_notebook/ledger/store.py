@@ -1,9 +1,8 @@
 """The ledger: every run this machine paid for, written before it can be lost.
 
-One file for all kernels and processes of a user. A row is the intent before the POST, holds the task id right after it,
-and later names the clip's file: an index onto saved files, never a second copy of them, and never a key. Where the
-file cannot be used (full or read-only disk, damaged file) this process goes on with a copy in memory, and
-:attr:`Ledger.trouble` says so.
+One file for all kernels of a user. A row is the intent before the POST, holds the task id right after it, and later
+names the clip's file: an index onto saved files, never a second copy of them, and never a key. Where the file cannot be
+used (full or read-only disk, damaged file) this process goes on with a copy in memory; :attr:`Ledger.trouble` says so.
 """
 
 from __future__ import annotations
@@ -78,12 +77,13 @@ class Ledger(LedgerFile):
         self.write(lambda db: self._insert(db, *runs))
         self._own |= {run.run_id: self._values(run) for run in runs}
 
-    def update(self, run_id: str, **columns: Any) -> bool:
-        """Change columns of a row; whether there is one."""
+    def update(self, run_id: str, *, mine: bool = False, **columns: Any) -> bool:
+        """Change columns of a row; whether there is one, with ``mine`` one that this process drives."""
         columns["updated_at"] = time.time()
         text = ", ".join(f"{name} = :{name}" for name in columns)
-        sql = f"UPDATE runs SET {text} WHERE run_id = :key"  # noqa: S608  names from our own code
-        there = bool(self.write(lambda db: db.execute(sql, {**columns, "key": run_id}).rowcount))
+        sql = f"UPDATE runs SET {text} WHERE run_id = :key AND (owner = :me OR NOT :mine)"  # noqa: S608  our own names
+        values = {**columns, "key": run_id, "me": self.owner, "mine": mine}
+        there = bool(self.write(lambda db: db.execute(sql, values).rowcount))
         if there and run_id in self._own:
             self._own[run_id] |= columns
         return there

@@ -223,8 +223,8 @@ class _Troubles:
 
     def show(self, bundle: dict[str, Any]) -> None:
         from wan_notebook.engine.delivery import SAFE
-        from wan_notebook.engine.lifecycle import NOT_YET
         from wan_notebook.engine.pursuit import NO_WORD, TROUBLE
+        from wan_notebook.engine.submission import NOT_YET
 
         record = bundle.get(MIME) or {}
         for head in (NOT_YET, TROUBLE, NO_WORD, SAFE):

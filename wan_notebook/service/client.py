@@ -91,8 +91,13 @@ class WanClient:
         """The base URL as it may be recorded: without the workspace."""
         return without_workspace(self.base_url)
 
-    async def submit(self, body: Mapping[str, Any]) -> Task:
+    async def submit(self, body: Mapping[str, Any], *, hold: Callable[[], Awaitable[None]] | None = None) -> Task:
         """POST the body :func:`wan_notebook.service.wire.encode` made, once.
+
+        Parameters
+        ----------
+        hold : callable, optional
+            Awaited before each piece of the body; what it raises breaks the POST off, and no task comes of it.
 
         Raises
         ------
@@ -105,7 +110,8 @@ class WanClient:
         """
         length, pieces = chunks(body)
         headers = {**submit_headers(body), "Content-Length": str(length)}
-        timeout, content = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS, pool=QUERY_SECONDS), _Paced(pieces)
+        timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS, pool=QUERY_SECONDS)
+        content = _Paced(pieces, hold)
         try:
             async with asyncio.timeout(SUBMIT_SECONDS):
                 status, answer_headers, data = await self._call(
@@ -275,10 +281,12 @@ class WanClient:
 class _Paced:
     """A body sent piece by piece, which knows whether any of it went out."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self.begun = pieces, False
+    def __init__(self, pieces: Iterator[bytes], hold: Callable[[], Awaitable[None]] | None) -> None:
+        self._pieces, self._hold, self.begun = pieces, hold, False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.begun = True
         for piece in self._pieces:
+            if self._hold is not None:
+                await self._hold()
+            self.begun = True
             yield piece

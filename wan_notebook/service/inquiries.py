@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from wan_notebook.service.client import WanClient
     from wan_notebook.service.listing import Filters, TaskRow
 
-__all__ = ["CANCEL_WORDS", "Cancellation", "cancel", "fate", "identify", "not_known", "outcome", "rows"]
+__all__ = [
+    "CANCEL_WORDS",
+    "Cancellation",
+    "cancel",
+    "fate",
+    "identify",
+    "may_mend_itself",
+    "not_known",
+    "outcome",
+    "rows",
+]
 
 NOT_PENDING = "UnsupportedOperation"
 NOT_KNOWN = "older than {hours} h, of another account or region, or no task id"
@@ -58,6 +68,11 @@ def fate(status: TaskStatus, *, simulated: bool) -> tuple[bool, str]:
 def _said(reason: str, *, simulated: bool) -> str:
     ending = next((words for words in REAL if reason.endswith(words)), "") if simulated else ""
     return reason.removesuffix(ending) + PLAY if ending else reason
+
+
+def may_mend_itself(error: TransportError | ServiceError) -> bool:
+    """Whether a call that costs nothing may do better later."""
+    return isinstance(error, TransportError) or error.may_pass
 
 
 @dataclass(frozen=True)
