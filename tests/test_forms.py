@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import time
 from datetime import UTC, datetime
@@ -9,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ipywidgets import BoundedIntText, Checkbox, Dropdown, HBox, IntSlider, Text, Textarea
+from ipywidgets import BoundedIntText, Checkbox, Combobox, Dropdown, HBox, IntSlider, Text, Textarea
 from kernels import MIME, LiveKernel
+from PIL import Image
 
 import wan_notebook as wan
 from wan_notebook.facts.catalog import catalog
@@ -81,7 +84,7 @@ def test_a_crop_changes_the_clip_to_expect_and_needs_the_picture_itself(desk):
 def test_a_form_may_begin_with_a_crop_and_without_a_picture(desk):
     form = wan.form(crop="16:9", fit=True)
     assert (form.fields["crop"].control.value, form.fields["fit"].control.value) == ("16:9", True)
-    assert "USD" in said(form.status)
+    assert "USD" in said(form.price.badge)
     assert not form.fields["pin"].control.value
 
 
@@ -100,14 +103,14 @@ def test_every_parameter_has_exactly_one_field_and_the_model_comes_first(desk):
     ("kind", "choices", "default", "control"),
     [
         ("text", (), None, Textarea),
-        ("image", (), None, Text),
+        ("image", (), None, Combobox),
         ("choice", ("a", "b"), "b", Dropdown),
         ("choice", (), None, Text),
         ("integer", (2, 3, 4, 5), 4, BoundedIntText),
         ("integer", (5, 10), 5, Dropdown),
         ("integer", (), None, Text),
         ("flag", (), True, Checkbox),
-        ("sound", (), None, Text),
+        ("sound", (), None, Combobox),
         ("word", (), None, Text),
     ],
 )
@@ -118,7 +121,7 @@ def test_a_parameter_nobody_has_heard_of_yet_has_a_field(kind, choices, default,
     assert type(field.control) is control
     assert field.control.description == "Camera path"
     assert field.value is None
-    assert "how the camera moves" in field.line.value
+    assert "How the camera moves" in field.line.value
 
 
 def test_a_range_of_durations_has_a_slider_that_goes_with_its_number(desk):
@@ -158,8 +161,8 @@ def test_a_form_is_not_made_with_values_that_cannot_be_used(desk, wrong):
 def test_without_a_kernel_a_saved_form_still_says_what_it_was(desk):
     bundle = wan.form()._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert "run this cell" in bundle["text/plain"]
-    assert "run this cell" in bundle["text/html"]
+    assert "live kernel" in bundle["text/plain"]
+    assert "live kernel" in bundle["text/html"]
 
 
 # The model reshapes the rest
@@ -179,14 +182,15 @@ def test_choosing_a_model_offers_what_it_has_and_nothing_else(desk, model):
         assert (duration.min, duration.max) == (spec.durations[0], spec.durations[-1])
     assert duration.value == spec.duration
     for info in parameters(model):
-        assert fields[info.name].control.disabled is not info.applies, info.name
+        closed = not info.applies or info.name == "template"  # effects are documented for Beijing alone
+        assert fields[info.name].control.disabled is closed, info.name
     assert f"/ {spec.prompt_chars}" in said(fields["prompt"].line)
 
 
 def test_what_a_model_does_not_have_says_why_and_who_has_it(desk):
     form = wan.form(model="wan2.2-i2v-flash")
     assert form.fields["shot_type"].control.description == "Shot type (not offered)"
-    assert "not with wan2.2-i2v-flash, only with wan2.6-i2v-flash" in said(form.fields["shot_type"].line)
+    assert "Not with wan2.2-i2v-flash, only with wan2.6-i2v-flash" in said(form.fields["shot_type"].line)
     audio = form.fields["audio"]
     assert (audio.control.value, audio.control.description) == (False, "Audio (always off)")
     put(form, model="wan2.5-i2v-preview")
@@ -212,7 +216,7 @@ def test_a_model_that_is_not_in_the_catalogue_can_be_given_and_has_every_choice(
     request = form.request
     assert (request.model, request.resolution, request.duration) == ("wan9-i2v", "480P", 15)
     assert (request.shot_type, request.audio) == ("multi", False)
-    assert "price unknown" in said(form.status)
+    assert "price unknown" in said(form.price.badge)
 
 
 # Problems
@@ -223,7 +227,7 @@ def test_what_is_only_missing_is_named_without_shouting(desk):
     assert "first frame is required" in said(form.fields["image"].line)
     assert 'role="status"' not in form.fields["image"].line.value
     assert form.generate.disabled
-    assert "still to settle: prompt, image" in said(form.status)
+    assert "still to settle: prompt, image" in said(form.price.badge)
     put(form, prompt="The cat looks up.")
     assert 'role="status"' not in form.fields["image"].line.value
 
@@ -293,27 +297,27 @@ def test_a_form_needs_a_prompt_or_a_template(desk):
 
 def test_the_price_follows_every_choice_even_before_the_form_is_complete(desk):
     form = wan.form()
-    assert "about 0.25 USD" in said(form.status)
+    assert "about 0.25 USD" in said(form.price.badge)
     put(form, audio=False)
-    assert "about 0.125 USD" in said(form.status)
+    assert "about 0.125 USD" in said(form.price.badge)
     put(form, duration=10)
-    assert "about 0.25 USD" in said(form.status)
+    assert "about 0.25 USD" in said(form.price.badge)
     put(form, region="beijing")
-    assert "1.5 CNY" in said(form.status)
+    assert "1.5 CNY" in said(form.price.badge)
     put(form, region="simulator")
-    assert "nothing is billed" in said(form.status)
+    assert "nothing is billed" in said(form.price.badge)
 
 
 def test_an_unknown_price_is_submitted_only_when_confirmed(desk):
     form = wan.form(**GOOD, model="wan2.2-i2v-flash", resolution="1080P")
-    assert "price unknown" in said(form.status)
+    assert "price unknown" in said(form.price.badge)
     assert form.generate.disabled
-    form.confirmed.value = True
+    form.price.confirmed.value = True
     assert not form.generate.disabled
     put(form, seed="7")
     assert form.generate.disabled
     put(form, resolution="720P")
-    assert form.confirmed.layout.display == "none"
+    assert form.price.confirmed.layout.display == "none"
     assert not form.generate.disabled
 
 
@@ -394,6 +398,50 @@ def test_a_seed_can_be_drawn_and_is_kept(desk):
     assert 0 <= form.request.seed <= catalog().service.seed_max
 
 
+def test_a_frame_is_shown_small_as_it_will_be_sent(desk):
+    form = wan.form(**GOOD, crop="1:1")
+    image = form.fields["image"]
+    until(lambda: "data:image/jpeg;base64," in image.picture.value)
+    assert image.picture.layout.display == ""
+    data = base64.b64decode(image.picture.value.partition("base64,")[2].partition('"')[0])
+    assert len(set(Image.open(io.BytesIO(data)).size)) == 1
+    assert 'alt="Image, as it will be sent"' in image.picture.value
+    put(form, image="https://example.com/cat.png", crop="")
+    until(lambda: image.picture.layout.display == "none")
+
+
+def test_effects_are_offered_only_where_some_are_known(desk):
+    form = wan.form(region="beijing")
+    template = form.fields["template"]
+    assert (template.control.disabled, template.value) == (True, None)
+    assert "No video effect is known of wan2.6-i2v-flash" in said(template.line)
+    put(
+        form,
+        model="wan2.2-i2v-plus" if catalog().model("wan2.2-i2v-plus").template == "documented" else "wan2.1-i2v-plus",
+    )
+    assert not template.control.disabled
+    put(form, region="singapore")
+    assert template.control.disabled
+    assert "only in beijing" in said(template.line)
+    assert wan.form(image=GOOD["image"], template="flying", region="beijing").request.template == "flying"
+
+
+def test_the_further_settings_are_named_and_open_when_one_of_them_says_something(desk):
+    form = wan.form(**GOOD)
+    sheet = form.sheet
+    hidden, button = sheet.children[2].layout, sheet.more
+    assert (hidden.display, button.description) == ("none", "More settings")
+    words = re.sub(r"<[^>]*>", " ", sheet.children[1].children[1].value)
+    assert "shot type" in words
+    assert "not offered here: last frame" in words
+    button.click()
+    assert (hidden.display, button.description) == ("", "Fewer settings")
+    button.click()
+    put(form, crop="wide")
+    assert hidden.display == ""
+    assert wan.form(**GOOD, watermark=True).sheet.more.description == "Fewer settings"
+
+
 # Generate
 
 
@@ -408,6 +456,31 @@ def test_a_double_click_starts_one_job_and_its_row_ends_with_the_clip(connected,
     (row,) = form.rows.children
     until(lambda: "saved as" in said(row.text))
     assert row.cancel.layout.display == "none"
+
+
+def test_a_request_that_was_made_before_costs_nothing_unless_a_new_clip_is_asked_for(connected, service):
+    form = wan.form(**{**GOOD, "prompt": "The cat sneezes."}, duration=2, audio=False)
+    form.generate.click()
+    first = form.jobs[0].result(60)
+    until(lambda: "0 spent: made before" in said(form.price.badge))
+    assert "as run-" in said(form.price.earlier)
+    assert form.price.anew.layout.display == ""
+    press_again(form)
+    again = form.jobs[1].result(60)
+    assert (again.path, again.cost.amount) == (first.path, 0)
+    form.price.anew.value = True
+    assert "0 spent" not in said(form.price.badge)
+    press_again(form)
+    assert form.jobs[2].result(60).path != first.path
+    assert not form.price.anew.value, "a box that stays ticked would pay again at the next click"
+    put(form, prompt="The cat sneezes twice.")
+    assert form.price.anew.layout.display == "none"
+
+
+def press_again(form):
+    """A click that is no double click."""
+    count = len(form.jobs)
+    until(lambda: form.generate.click() or len(form.jobs) > count)
 
 
 def test_a_pending_job_is_cancelled_by_its_row(desk, monkeypatch):
@@ -439,9 +512,9 @@ def test_what_forbids_the_start_is_said_in_the_form(connected):
     form = wan.form(**GOOD)
     (connected / "wan_outputs").write_text("a file in the way")
     form.generate.click()
-    until(lambda: form.remarks.value or any(job.done() for job in form.jobs))
+    until(lambda: form.errands.news.value or any(job.done() for job in form.jobs))
     rows = " ".join(said(row.text) for row in form.rows.children)
-    assert "wan_outputs" in said(form.remarks) + rows
+    assert "wan_outputs" in said(form.errands.news) + rows
 
 
 def test_the_card_of_a_click_lands_in_the_cell_of_the_form(service, in_folder):
@@ -451,12 +524,12 @@ def test_the_card_of_a_click_lands_in_the_cell_of_the_form(service, in_folder):
         made = live.run(f"form = wan.form(**{GOOD!r}, duration=2)", cell_id="made")
         shown = live.run("form", cell_id="shown")
         assert made.outputs == []
-        assert len(shown.outputs) == 1
+        assert len(shown.outputs) == 2
         # A click arrives while another cell is the latest; in the kernel of a test it is one that clicks.
         for place in ("elsewhere", "later"):
             clicked = live.run("time.sleep(1); form.generate.click()", cell_id=place)
             assert (clicked.error, clicked.outputs) == (None, [])
-        live.until(lambda: len(shown.outputs) == 3)
-        records = [output["data"][MIME] for output in shown.outputs[1:]]
+        live.until(lambda: len(shown.outputs) == 4)
+        records = [output["data"][MIME] for output in shown.outputs[2:]]
         assert {record["cell_id"] for record in records} == {"shown"}
-        live.until(lambda: all(output["data"][MIME]["state"] == "downloaded" for output in shown.outputs[1:]))
+        live.until(lambda: all(output["data"][MIME]["state"] == "downloaded" for output in shown.outputs[2:]))

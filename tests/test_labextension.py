@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from wan_notebook.notebook.formpages import FORM
 from wan_notebook.record import provenance, recorder
 from wan_notebook.record.provenance import MIME, SCHEMA_VERSION
 from wan_notebook.tasks import JobState
@@ -79,6 +80,7 @@ def test_names_limits_and_states_are_those_of_the_kernel() -> None:
     text = PLUGIN.read_text()
     constants = dict(re.findall(r"^  const ([A-Z_]+) = ([^;]+);", text, re.MULTILINE))
     assert constants["MIME"] == f'"{MIME}"'
+    assert constants["FORM"] == f'"{FORM}"'
     assert constants["NAME"] == f'"{recorder.KEY}"'
     assert int(constants["SCHEMA"]) == SCHEMA_VERSION
     assert eval(constants["MAX_RECORD_BYTES"]) == provenance.MAX_RECORD_BYTES  # noqa: S307  our own arithmetic

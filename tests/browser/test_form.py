@@ -21,8 +21,7 @@ pytestmark = pytest.mark.browser
 MIME = "application/vnd.wan-notebook.v1+json"
 KEY = "sk-form-0123456789abcdef"
 FORM = 1  # the cell with %wan_form
-FOCUSED = "document.activeElement.closest('.jupyter-widgets')?.querySelector('label')?.textContent.trim()"
-FOCUSED = f"{FOCUSED} || document.activeElement.textContent.trim()"
+FOCUSED = "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
 
 
 @pytest.fixture(scope="module")
@@ -108,35 +107,41 @@ def test_a_picture_of_this_computer_is_uploaded(opened: NotebookPage, photos: Pa
 
 
 @pytest.mark.full
-def test_the_keyboard_goes_through_the_fields_in_their_order_and_each_has_a_name(opened: NotebookPage) -> None:
+def test_the_keyboard_alone_goes_through_the_fields_in_their_order_and_makes_a_clip(opened: NotebookPage) -> None:
     page = opened.page
     page.get_by_label("Model", exact=True).focus()
-    names = []
-    while not names or names[-1] != "Draw one":
+    typed = {"Prompt": "The cat sneezes.", "Image": "images/chelsea.png"}
+    names: list[str] = []
+    while not names or names[-1] != "Generate":
         names.append(page.evaluate(FOCUSED))
-        page.keyboard.press("Tab")
-        assert len(names) < 30
-    order = [
-        "Model",
-        "Region",
-        "Prompt",
-        "Image",
-        "Resolution",
-        "Duration",
-        "Sound to follow",
-        "Shot type",
-        "Negative prompt",
-    ]
-    assert [name for name in names if name in order] == order
-    assert names.index("Seed") > names.index("Negative prompt")
+        if names[-1] in typed and names.count(names[-1]) == 1:
+            page.keyboard.type(typed[names[-1]])
+        if names[-1] == "Audio":
+            page.get_by_text("451 × 300 pixels").wait_for()
+            page.keyboard.press("Space")  # no sound
+        if names[-1] == "Roll":
+            page.keyboard.press("Enter")
+        if names[-1] != "Generate":
+            page.keyboard.press("Tab")
+        assert len(names) < 40
+    order = ["Model", "Region", "Prompt", "Negative prompt", "Image", "Resolution", "Duration", "Audio", "Seed", "Roll"]
+    assert list(dict.fromkeys(name for name in names if name in order)) == order
+    assert names.index("More settings") > names.index("Roll")
+    assert page.get_by_label("Seed", exact=True).input_value().isdecimal()
+    page.keyboard.press("Enter")
+    page.get_by_text("Clip 1: saved as wan_outputs/").wait_for()
+    asked = opened.runs(FORM)[0]["request"]["asked"]
+    assert (asked["audio"], asked["seed"]) == (False, int(page.get_by_label("Seed", exact=True).input_value()))
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("model", ["wan2.6-i2v-flash", "wan2.5-i2v-preview"])
+@pytest.mark.parametrize("model", ["wan2.6-i2v-flash", "wan2.5-i2v-preview", "wan2.7-i2v"])
 def test_nothing_sticks_out_of_a_narrow_window(opened: NotebookPage, model: str) -> None:
     page = opened.page
     page.set_viewport_size({"width": 600, "height": 900})
     page.get_by_label("Model", exact=True).select_option(model)
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_role("button", name="Load record").click()
     page.get_by_label("Shot type" if "2.6" in model else "Shot type (not offered)", exact=True).wait_for()
     wide = page.locator(".jp-OutputArea-output .widget-vbox").first.evaluate(
         "form => [form, ...form.querySelectorAll('*')]"
@@ -144,3 +149,133 @@ def test_nothing_sticks_out_of_a_narrow_window(opened: NotebookPage, model: str)
         ".map(e => e.outerHTML.slice(0, 120))"
     )
     assert wide == []
+    assert scrolling(opened) == []
+
+
+def filled(notebook: NotebookPage, prompt: str = "The cat slowly turns its head.") -> None:
+    """Give what a request needs."""
+    notebook.page.get_by_label("Prompt", exact=True).fill(prompt)
+    notebook.page.get_by_label("Image", exact=True).fill("images/chelsea.png")
+    notebook.page.get_by_text("451 × 300 pixels").wait_for()
+
+
+def scrolling(notebook: NotebookPage) -> list[str]:
+    """What of the form has a scroll bar, texts to write aside."""
+    found: list[str] = notebook.page.locator(".jp-OutputArea-output .widget-vbox").first.evaluate(
+        "form => [form, ...form.querySelectorAll('*')].filter(e => e.tagName !== 'TEXTAREA' && "
+        "/auto|scroll/.test(getComputedStyle(e).overflowX + getComputedStyle(e).overflowY) && "
+        "(e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1))"
+        ".map(e => e.outerHTML.slice(0, 200))"
+    )
+    return found
+
+
+@pytest.mark.full
+def test_a_click_reaches_the_cell_of_the_form_after_the_page_was_reloaded_and_the_cell_moved(
+    opened: NotebookPage,
+) -> None:
+    page = opened.page
+    opened.save()
+    opened.load()
+    page.get_by_role("button", name="Generate").wait_for()
+    filled(opened, "The cat yawns.")
+    page.get_by_role("button", name="Generate").click()
+    all_downloaded(opened, 1)
+    page.get_by_role("button", name="Dry run").click()
+    seen = (
+        "model.cells.get(argument).outputs.toJSON().filter(o => o.data?.['text/plain']?.startsWith('Dry run')).length"
+    )
+    opened.until(f"{seen} === 1", FORM)
+    opened.move(FORM, 2)
+    opened.until("JSON.stringify(model.cells.get(2).outputs.toJSON()).includes('downloaded')")
+    filled(opened, "The cat yawns twice.")
+    page.get_by_role("button", name="Generate").click()
+    downloaded = f"model.cells.get(2).outputs.toJSON().filter(o => o.data?.['{MIME}']?.state === 'downloaded').length"
+    opened.until(f"{downloaded} === 2", timeout=60)
+    page.get_by_role("button", name="Dry run").click()
+    opened.until("JSON.stringify(model.cells.get(2).outputs.toJSON()).includes('The cat yawns twice')")
+    assert opened.js(f"return {seen}", 2) == 1, "a dry run takes the place of the earlier one"
+    opened.save()
+    assert [run.state for run in opened.notebook().cells[2].metadata.wan_notebook.runs] == ["downloaded", "downloaded"]
+    assert opened.complaints == []
+
+
+@pytest.mark.full
+def test_a_cell_is_inserted_below_and_makes_the_same_request(opened: NotebookPage) -> None:
+    page = opened.page
+    filled(opened, 'The cat says "meow" & <b>jumps</b>.\n... twice')
+    page.get_by_label("Audio", exact=True).uncheck()
+    page.get_by_text("about 0.125 USD").wait_for()
+    page.get_by_role("button", name="Insert as cell").click()
+    page.get_by_text("Inserted below as a cell.").wait_for()
+    assert opened.cell(FORM + 1)["source"].startswith("%%wan_i2v --image images/chelsea.png --no-audio\n")
+    assert opened.cell(FORM + 2)["source"] == "6 * 7"
+    page.get_by_role("button", name="Generate").click()
+    all_downloaded(opened, 1)
+    opened.run_cell(FORM + 1)
+    opened.until("model.cells.get(argument).getMetadata('wan_notebook')?.runs[0].state === 'downloaded'", FORM + 1)
+    (form, cell) = opened.runs(FORM)[0], opened.runs(FORM + 1)[0]
+    assert cell["from_run"] == form["run_id"], "it is the very same request, which costs nothing more"
+    assert opened.complaints == []
+
+
+@pytest.mark.full
+def test_the_form_is_used_while_a_cell_runs(opened: NotebookPage) -> None:
+    page = opened.page
+    filled(opened, "The cat waits.")
+    opened.js("model.cells.get(2).sharedModel.setSource(argument)", "import time\nwhile not stop: time.sleep(0.05)")
+    opened.execute("stop = []")
+    opened.run_cell(2, wait=False)
+    prompt = page.locator(".jp-Cell").nth(2).locator(".jp-InputPrompt")
+    page.wait_for_function("e => e.textContent.includes('*')", arg=prompt.element_handle())
+    page.get_by_label("Seed", exact=True).fill("a dozen")
+    page.get_by_text("not a whole number").wait_for()
+    page.get_by_label("Seed", exact=True).fill("12")
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_text("Clip 1: saved as wan_outputs/").wait_for()
+    assert "*" in prompt.inner_text(), "the cell still runs"
+    opened.js("await panel.sessionContext.session.kernel.interrupt();")
+    all_downloaded(opened, 1)
+
+
+@pytest.mark.full
+def test_a_form_without_its_kernel_leaves_a_line_that_says_what_to_do(opened: NotebookPage) -> None:
+    opened.save()
+    opened.restart()
+    opened.load()
+    opened.page.get_by_text("a form; where it is not shown below, run this cell").wait_for()
+    data = [output["data"] for output in opened.notebook().cells[FORM].outputs]
+    assert any("live kernel" in "".join(one["text/plain"]) for one in data)
+    opened.wait_idle()
+    assert opened.complaints == []
+
+
+@pytest.mark.full
+def test_how_the_form_looks(opened: NotebookPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Light, dark, narrow, with errors, running, finished: kept to be looked at, and measured here."""
+    page = opened.page
+    monkeypatch.setattr("servers.HEIGHT", 1500)
+    opened.screenshot(tmp_path / "form-empty.png")
+    filled(opened)
+    page.locator("img[alt='Image, as it will be sent']").wait_for()
+    opened.screenshot(tmp_path / "form-light.png")
+    page.get_by_label("Negative prompt", exact=True).fill("x" * 501)
+    page.get_by_label("Image", exact=True).fill("images/chelse.png")
+    page.get_by_text("Did you mean chelsea.png?").wait_for()
+    opened.screenshot(tmp_path / "form-errors.png")
+    opened.screenshot(tmp_path / "form-errors-dark.png", theme="dark")
+    page.get_by_label("Negative prompt", exact=True).fill("")
+    filled(opened)
+    page.get_by_role("button", name="More settings").click()
+    opened.screenshot(tmp_path / "form-dark.png", theme="dark")
+    opened.screenshot(tmp_path / "form-narrow.png", width=600)
+    assert scrolling(opened) == []
+    page.get_by_role("button", name="Fewer settings").click()
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_text("Clip 1:").wait_for()
+    opened.screenshot(tmp_path / "form-running.png")
+    all_downloaded(opened, 1)
+    page.get_by_text("0 spent: made before").wait_for()
+    opened.screenshot(tmp_path / "form-finished.png")
+    opened.screenshot(tmp_path / "form-finished-dark-narrow.png", theme="dark", width=600)
+    assert scrolling(opened) == []

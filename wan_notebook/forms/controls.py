@@ -7,6 +7,7 @@ what is wrong with the value, what will happen with it, or what the parameter is
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import (
@@ -14,6 +15,7 @@ from ipywidgets import (
     BoundedIntText,
     Button,
     Checkbox,
+    Combobox,
     Dropdown,
     HBox,
     IntSlider,
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wan_notebook.errors import Problem
-    from wan_notebook.facts.nouns import ModelSpec, ParameterInfo
+    from wan_notebook.facts.nouns import ModelSpec, ParameterInfo, Region
 
-__all__ = ["BESIDE", "ParameterField", "SeedField", "why_not"]
+__all__ = ["BESIDE", "ParameterField", "SeedField", "label", "why_not"]
 
 WHOLE_ROW = ("text", "image", "sound")  # kinds that need the width
 LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
@@ -75,8 +77,21 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         unchosen = said == self.info.default and said != self._wanted
         return None if unchosen or said == "" or not self.info.applies else said
 
-    def reshape(self, info: ParameterInfo, model: ModelSpec) -> None:
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the field itself, before any request is made of it."""
+        return ()
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it was given, or a person has touched it."""
+        return self.touched or self._wanted is not None
+
+    def reshape(self, info: ParameterInfo, model: ModelSpec, region: Region) -> None:
         """Offer what ``model`` offers. What a person chose is kept where it is possible, and else comes back later."""
+        short, note = ("", "") if info.applies else why_not(info.name, model)
+        if info.name == "template" and info.applies and not self._wanted and (why := _no_effects(model, region)):
+            info, short, note = replace(info, applies=False), "not offered", why
         if info != self.info:
             same = (info.kind, info.choices) == (self.info.kind, self.info.choices)
             self.info = info
@@ -84,8 +99,8 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
                 self.control.disabled = not info.applies
             else:
                 self._build()
-        short, self.note = ("", "") if info.applies else why_not(info.name, model)
-        self.control.description = f"{_label(info.name)} ({short})" if short else _label(info.name)
+        self.note = note
+        self.control.description = f"{label(info.name)} ({short})" if short else label(info.name)
         if not info.applies and isinstance(self.control, Checkbox):
             self._set(model.audio == "always" and info.name == "audio")
 
@@ -101,6 +116,7 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         count = self.count() and tag("div", self.count(), style=f"{MUTED};margin-left:auto;white-space:nowrap")
         row = "display:flex;justify-content:space-between;gap:12px;line-height:1.4;min-height:1.4em"
         self.line.value = str(tag("div", body, count, style=row))
+        self.control.tooltip = words  # which a screen reader reads as the control's description
 
     def advice(self, problem: Problem) -> str:
         """A problem in words; the field's name and value stand above it already."""
@@ -112,7 +128,8 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         wanted, choices = self._wanted, self.info.choices
         if choices and wanted is not None and wanted not in choices and self.info.applies:
             return f"{wanted} is not possible with this model"
-        return self.note or self.info.help
+        words = self.note or self.info.help
+        return words if "://" in words else f"{words[:1].upper()}{words[1:]}"
 
     def count(self) -> str:
         """Characters used and allowed, for texts."""
@@ -123,6 +140,9 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
     def extras(self) -> list[Any]:
         """What stands beside the control."""
         return []
+
+    def preview(self, picture: bytes | None) -> None:
+        """Show what a picture looks like; fields of other kinds have none."""
 
     def _build(self) -> None:
         info, choices = self.info, self.info.choices
@@ -142,11 +162,14 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
             control = Dropdown(index=at, options=options, style=LABEL, **how)
             control.layout.height = "56px"  # label and list; left alone, the list grows as high as it is wide
         else:
-            kind = Textarea if info.kind == "text" else Text
-            control = kind(
-                value="" if start is None else str(start), placeholder=self.placeholder(), style=LABEL, **how
-            )
-        control.description = _label(info.name)
+            how = {
+                "value": "" if start is None else str(start),
+                "placeholder": self.placeholder(),
+                "style": LABEL,
+                **how,
+            }
+            control = self.writing(**how)
+        control.description = label(info.name)
         self.control = control
         control.observe(self._edited, "value")
         if beside:
@@ -172,6 +195,13 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         """What an empty text control shows."""
         return ""
 
+    def writing(self, **how: Any) -> Any:
+        """The control for what is written."""
+        if self.info.name == "template":
+            return Combobox(options=catalog().effects, **how)
+        rows = 3 if self.info.name == "prompt" else 1
+        return Textarea(rows=rows, **how) if self.info.kind == "text" else Text(**how)
+
     def _edited(self, change: Any) -> None:
         if not self._quiet:
             self.touched, self._wanted = True, change["new"]
@@ -192,8 +222,9 @@ class SeedField(ParameterField):
 
     def extras(self) -> list[Any]:
         button = Button(
-            description="Draw one",
-            tooltip="Draw a seed now, to keep it for the next clips",
+            description="Roll",
+            icon="random",
+            tooltip="Roll the dice: draw a seed now, to keep it for the next clips",
             layout=Layout(**BESIDE),
         )
         button.on_click(lambda _: setattr(self.control, "value", str(secrets.randbelow((self.info.limit or 0) + 1))))
@@ -209,5 +240,14 @@ def why_not(name: str, model: ModelSpec) -> tuple[str, str]:
     return "not offered", f"not with {model.name}" + (f", only with {one_of(able)}" if able else "")
 
 
-def _label(name: str) -> str:
+def _no_effects(model: ModelSpec, region: Region) -> str:
+    """Why no video effect can be chosen here; empty where one can."""
+    if model.template == "undocumented":
+        able = [other.name for other in catalog().models.values() if other.template == "documented"]
+        return f"no video effect is known of {model.name}, only of {one_of(able)}"
+    able = [other.name for other in catalog().regions.values() if other.templates]
+    return "" if region.templates else f"not in {region.name}, only in {one_of(able)}"
+
+
+def label(name: str) -> str:
     return LABELS.get(name) or name.replace("_", " ").capitalize()

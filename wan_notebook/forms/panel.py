@@ -1,46 +1,61 @@
 """A form with the fields of a request; *Generate* starts a job whose card appears below it.
 
-The fields are made from :func:`wan_notebook.request.declaration.parameters`, so that a new parameter has its field at
-once. Widgets are for input and for the cancel rows only: a card is a plain output of the form's cell, which a saved
-notebook keeps.
+The fields are made from :func:`wan_notebook.request.parameters`, so that a new parameter has its field at once. Widgets
+are for input and for the cancel rows only: a card is a plain output of the form's cell, which a saved notebook keeps.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-import warnings
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ipywidgets import HTML, Button, Checkbox, GridBox, HBox, Layout, VBox
+from ipywidgets import HTML, Button, HBox, Layout, VBox
 
-from wan_notebook.config import SIMULATOR, Settings
-from wan_notebook.engine import pricing
-from wan_notebook.errors import NOT_BILLED, ConfigurationError, InvalidRequestError, Problem, WanError
-from wan_notebook.facts.catalog import catalog
-from wan_notebook.facts.nouns import ParameterInfo
+from wan_notebook.config import SIMULATOR
+from wan_notebook.errors import BudgetError, InvalidRequestError, Problem, WanError
+from wan_notebook.forms.afterthoughts import Findings, Thinker, consider
+from wan_notebook.forms.controls import label
+from wan_notebook.forms.errands import Errands
 from wan_notebook.forms.jobrows import JobRow
-from wan_notebook.forms.pickers import field_for
+from wan_notebook.forms.pricetag import PriceTag
+from wan_notebook.forms.sheet import Sheet, beginning
 from wan_notebook.hall.session import session
 from wan_notebook.media.intake import look_in
-from wan_notebook.notebook import cells, frontend
-from wan_notebook.request.declaration import I2VRequest, UnknownModelWarning, parameters
+from wan_notebook.notebook import cards, cells, frontend
+from wan_notebook.notebook.formpages import FORM, served_at_once
 from wan_notebook.words import phrases
 from wan_notebook.words.addresses import public_url
-from wan_notebook.words.markup import MUTED, NAME, RED, WRAP, bullets, tag
+from wan_notebook.words.markup import LINE, MUTED, NAME, bullets, tag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wan_notebook.config import Settings
     from wan_notebook.engine.job import Job
-    from wan_notebook.tasks import Cost
+    from wan_notebook.forms.controls import ParameterField
+    from wan_notebook.ledger.runs import Run
+    from wan_notebook.request.declaration import I2VRequest
+    from wan_notebook.tasks import Cost, JobState, JobUpdate
 
 __all__ = ["Form", "form"]
 
-SOME_IMAGE = {"image": "https://example.com/", "pin": True}  # stands for the first frame while none is chosen
 AGAIN_SECONDS = 1.0  # a double click, or clicks that had to wait for a cell, start one job
 ROWS = 5
-FALLBACK = "A wan-notebook form: run this cell in a live kernel to use it."
+TITLE = "Image to video"
+ABOUT = "a form; where it is not shown below, run this cell"
+FALLBACK = "The form is shown by a live kernel only."
+BOX = {
+    "max_width": "775px",  # as wide as a card
+    "margin": "2px 0 10px 0",
+    "padding": "12px 14px",
+    "border": f"1px solid {LINE}",
+    "grid_gap": "8px",
+}
+
+T = TypeVar("T")
 
 
 def form(request: I2VRequest | None = None, /, *, region: str | None = None, **parameters: Any) -> Form:
@@ -79,52 +94,63 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
 
     Attributes
     ----------
-    fields : dict of str to wan_notebook.forms.controls.ParameterField
-        One per parameter of :class:`I2VRequest`, in the order of the page, and ``region``.
+    sheet : wan_notebook.sheet.Sheet
+        Its fields; ``form.fields["seed"].control.value`` is what one of them holds.
     generate : ipywidgets.Button
+    errands : wan_notebook.errands.Errands
+        The other buttons.
+    price : wan_notebook.pricetag.PriceTag
+        What it would cost, and whether a new clip is paid for although this request was made before.
     jobs : list of Job
         Those started here, oldest first.
     """
 
     def __init__(self, request: I2VRequest | None = None, *, region: str | None = None, **given: Any) -> None:
         look_in(frontend.notebook_folder())
-        start = _start(request, given)
+        start = beginning(request, given)
         self.jobs: list[Job] = []
+        self.sheet = Sheet(self._changed)
         self._lock = threading.RLock()  # with subshells each control may be served by a thread of its own
         self._place = frontend.here()
         self._ready: tuple[I2VRequest, Settings] | None = None
+        self._before: Run | None = None
+        self._cost: Cost | None = None
+        self._wrong: list[str] = []
         self._started = float("-inf")
-        infos = _infos(start.get("model"), region)
-        self.fields = {info.name: field_for(info, start.get(info.name), self._changed) for info in infos}
-        self.generate = Button(description="Generate", button_style="primary", layout=Layout(flex="0 0 auto"))
+        self._thinker = Thinker()
+        self.generate = Button(description="Generate", button_style="primary", layout=Layout(margin="0", width="130px"))
         self.generate.on_click(self._generate)
-        self.confirmed = Checkbox(indent=False, layout=Layout(width="auto"))
-        self.confirmed.observe(self._confirmed, "value")
-        self.status = HTML(layout=Layout(flex="1 1 220px", min_width="0", margin="0"))
+        self.errands = Errands(self)
+        self.price = PriceTag(self._decided)
         self.remarks = HTML(layout=Layout(margin="0", width="auto"))
         self.rows = VBox(layout=Layout(width="100%"))
-        grid = Layout(
-            grid_template_columns="repeat(auto-fit, minmax(min(250px, 100%), 1fr))", grid_gap="8px 18px", width="100%"
-        )
-        foot = Layout(align_items="center", flex_flow="row wrap", grid_gap="4px 14px", width="100%")
+        foot = Layout(align_items="center", flex_flow="row wrap", grid_gap="6px 8px", width="100%")
         super().__init__(
             [
-                HTML(str(tag("strong", "Image to video", style=NAME)), layout=Layout(margin="0")),
-                GridBox(list(self.fields.values()), layout=grid),
+                self.sheet,
                 self.remarks,
-                self.confirmed,
-                HBox([self.generate, self.status], layout=foot),
+                self.price,
+                HBox([self.generate, *self.errands.buttons], layout=foot),
+                self.errands.panel,
+                self.errands.news,
                 self.rows,
             ],
             layout=Layout(
-                max_width="740px",
-                margin="0 0 10px 0",
-                padding="10px 14px",
+                max_width="775px",
+                margin="2px 0 10px 0",
+                padding="12px 14px",
                 border="1px solid rgba(128,128,128,0.35)",
                 grid_gap="6px",
             ),
         )
+        self.sheet.build(start, region)
         self._refresh()
+        frontend.form_pages().know(self.model_id)
+
+    @property
+    def fields(self) -> dict[str, ParameterField]:
+        """One per parameter of :class:`I2VRequest`, and ``region``."""
+        return self.sheet.fields
 
     @property
     def request(self) -> I2VRequest:
@@ -135,29 +161,33 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         InvalidRequestError
             All its problems at once.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnknownModelWarning)  # the price line says it
-            return I2VRequest(**self._values())
+        return self.sheet.request
 
-    def _values(self) -> dict[str, Any]:
-        said = {name: field.value for name, field in self.fields.items() if name != "region"}
-        return {name: value for name, value in said.items() if value is not None}
+    def fill(self, values: Mapping[str, Any]) -> list[str]:
+        """As :meth:`wan_notebook.sheet.Sheet.fill`."""
+        with self._lock:
+            lost = self.sheet.fill(values)
+            self._changed()
+        return lost
+
+    def shown_here(self, call: Callable[[], T]) -> T:
+        """Call it so that its outputs go below the form; where a run is headless, into the cell that is running."""
+        # What a callback shows by itself lands in no cell; and after its cell nobody would see what comes there.
+        return call() if frontend.in_cell() and frontend.run_mode() == "blocking" else self._place(call)
 
     def _changed(self) -> None:
         with self._lock:
-            self.confirmed.value = False  # it was said of another request
+            self.price.reset()
+            self.errands.tell("")
             self._refresh()
 
-    def _confirmed(self, _: object) -> None:
+    def _decided(self, _: object) -> None:
         with self._lock:
             self._refresh()
 
     def _refresh(self) -> None:
         """Reshape the fields for the chosen model, and show what is wrong, or what it would cost."""
-        model = catalog().model(self.fields["model"].control.value)
-        for info in parameters(model.name):
-            if info.name != "model":
-                self.fields[info.name].reshape(info, model)
+        self.sheet.reshape()
         request: I2VRequest | None = None
         problems: tuple[Problem, ...] = ()
         try:
@@ -165,58 +195,50 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         except InvalidRequestError as error:
             problems = error.problems
         wrong = {problem.field for problem in problems}
-        if not wrong & {"prompt", "template"} and not self._values().keys() & {"prompt", "template"}:
+        if not wrong & {"prompt", "template"} and not self.sheet.values.keys() & {"prompt", "template"}:
             problems = (Problem("prompt", "", "say what should happen in the clip"), *problems)
-        draft = request or self._draft(wrong)
-        settings, cost, elsewhere = self._look_up(draft) if draft else (None, None, ())
+        draft = request or self.sheet.draft(wrong)
+        settings, cost, elsewhere = self.sheet.look_up(draft) if draft else (None, None, ())
         problems = (*problems, *elsewhere)
         size = draft.predicted_size if draft else None
         self.fields["image"].note = f"; the clip will have about {size[0]} × {size[1]}" if size else ""
         address = settings.base_url if settings else None
-        self.fields["region"].note = f"requests go to {public_url(address)}" if address else ""
+        self.fields["region"].note = f"Requests go to {public_url(address)}" if address else ""
         self._ready = (request, settings) if request and settings and not problems else None
-        for name, field in self.fields.items():
-            field.say([problem for problem in problems if problem.field == name])
-        doubts, ledger = [], session().ledger
-        if self.fields["region"].control.value != SIMULATOR:
-            doubts += ["the price is unknown"] if cost is not None and cost.amount is None else []
-            doubts += [ledger.trouble] if ledger.trouble else []
+        self.sheet.say(problems)
+        self._cost, self._wrong = cost, [label(problem.field).lower() for problem in problems]
+        self._think(draft, settings)
+        ledger = session().ledger
         notes = [*(request.notes if request else ()), *([ledger.complaint] if ledger.trouble else [])]
         self.remarks.value = str(bullets(phrases.clean(note) for note in notes) or "")
-        self.confirmed.description = f"{' and '.join(doubts).capitalize()}: submit it all the same"
-        self.confirmed.layout.display = "" if doubts else "none"
-        self.generate.disabled = self._ready is None or bool(doubts and not self.confirmed.value)
-        self._tell(cost, [problem.field.replace("_", " ") for problem in problems])
+        for button in (self.errands.dry_run, self.errands.insert):
+            button.disabled = request is None or problems[:1] != elsewhere[:1]
+        self._conclude()
+        served_at_once(self)
 
-    def _draft(self, wrong: set[str]) -> I2VRequest | None:
-        """The request without what is wrong with it: enough for a price."""
-        values = {name: value for name, value in self._values().items() if name not in wrong}
-        try:
-            return I2VRequest(**(values if "image" in values else {**values, **SOME_IMAGE}))
-        except InvalidRequestError:
-            return None
+    def _think(self, draft: I2VRequest | None, settings: Settings | None) -> None:
+        """Look at the pictures, and for an earlier run, when there is time."""
+        if draft is None:
+            self._noticed(Findings())
+            return
+        region, base_url = session().switchboard.place(settings) if settings else (self.sheet.region, None)
+        work = partial(consider, draft, whole=self._ready is not None, region=region, base_url=base_url)
+        if self._thinker.ask((draft, self._ready is not None, region, base_url), work, self._noticed):
+            self._before = None
 
-    def _look_up(self, draft: I2VRequest) -> tuple[Settings | None, Cost, tuple[Problem, ...]]:
-        region = self.fields["region"].control.value
-        try:
-            settings = Settings.resolve(region=region, preferences=frontend.preferences())
-            _, cost = session().check(draft, settings)
-        except InvalidRequestError as error:
-            return None, pricing.estimate(draft, region), error.problems
-        except ConfigurationError as error:
-            said = error.message.partition(", so nothing")[0].rstrip(".")  # nobody asked yet to send anything
-            problem = Problem("region", region, said, fix=error.hint.removesuffix(NOT_BILLED).rstrip())
-            return None, pricing.estimate(draft, region), (problem,)
-        return settings, cost, ()
+    def _noticed(self, found: Findings) -> None:
+        with self._lock:
+            self._before = found.before
+            for name, field in self.sheet.media.items():
+                field.preview(found.pictures.get(name))
+            self._conclude()
 
-    def _tell(self, cost: Cost | None, wrong: list[str]) -> None:
-        simulated = self.fields["region"].control.value == SIMULATOR
-        price = phrases.price(cost, simulated=simulated) if cost else ""
-        quota = f"free quota: {cost.free_quota}" if cost and cost.free_quota else ""
-        needs = f"still to settle: {', '.join(dict.fromkeys(wrong))}" if wrong else ""
-        said = " · ".join(filter(None, (price, quota)))
-        lines = said and tag("div", said), needs and tag("div", needs, style=MUTED)
-        self.status.value = str(tag("div", *lines, style=f"line-height:1.4;{WRAP}"))
+    def _conclude(self) -> None:
+        """The price, and whether *Generate* may be pressed."""
+        before, simulated = self._before if self._ready else None, self.sheet.region == SIMULATOR
+        doubt = session().ledger.trouble
+        self.price.show(self._cost, simulated=simulated, before=before, wrong=self._wrong, doubt=doubt)
+        self.generate.disabled = self._ready is None or not self.price.allowed
 
     def _generate(self, _: object) -> None:
         with self._lock:
@@ -225,7 +247,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             try:
                 session().ledger.tried()
             except WanError as error:
-                self._complain(error)
+                self.errands.trouble(error)
                 return
             self._refresh()  # the key, a file: what the world says now
             if self._ready is None or self.generate.disabled:
@@ -233,49 +255,44 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             request, settings = self._ready
             self._started = time.monotonic()
             row = JobRow(f"Clip {len(self.jobs) + 1}")
-            # yes: what is in doubt was confirmed above the button, and a callback cannot ask.
-            start = partial(cells.launch, request, name=None, settings=settings, yes=True, watch=[row.show])
+            # A callback cannot ask: what has to be confirmed is confirmed above the button. Each press is counted by
+            # itself, so that the second is no new clip.
+            how: dict[str, Any] = {**self.price.said, "scope": f"press-{secrets.token_hex(8)}"}
+            how["watch"] = [row.show, self._heard()]
             try:
-                row.job = self._place(start)  # what a callback shows by itself lands in no cell
+                job = row.job = self.shown_here(partial(cells.launch, request, name=None, settings=settings, **how))
             except (WanError, OSError) as error:
-                self._complain(error)
+                self.errands.trouble(error)
+                self.price.asks = isinstance(error, BudgetError)
+                self._conclude()
                 return
-            self.confirmed.value = False
-            self.jobs.append(row.job)
+            self.price.reset()
+            self.errands.tell("")
+            self.jobs.append(job)
             self.rows.children = [*self.rows.children, row][-ROWS:]
+            frontend.form_pages().beside(self.model_id, job.run_id, partial(cards.shown_now, job.run_id))
 
-    def _complain(self, error: Exception) -> None:
-        said = " ".join(error.lines()) if isinstance(error, WanError) else str(error)
-        self.remarks.value = str(tag("div", said, style=f"border-left:3px solid {RED};padding-left:6px;{WRAP}"))
+    def _heard(self) -> Callable[[JobUpdate], None]:
+        """Look for an earlier run again whenever the state of a job changes; called on the runner's thread."""
+        states: set[JobState] = set()
+
+        def heard(update: JobUpdate) -> None:
+            if update.state not in states:
+                states.add(update.state)
+                self._thinker.again()
+
+        return heard
 
     def _repr_mimebundle_(self, **how: Any) -> dict[str, Any]:
-        self._place = frontend.here()  # the cell that shows the form is the one its cards belong to
         bundle = super()._repr_mimebundle_(**how) or {}
-        return {**bundle, "text/plain": FALLBACK, "text/html": str(tag("p", FALLBACK))}
+        mark = {FORM: {"form": self.model_id}}
+        return {**bundle, **mark, "text/plain": FALLBACK, "text/html": str(tag("div", FALLBACK, style=MUTED))}
 
+    def _ipython_display_(self) -> None:
+        """Show a line that every front end can, also of a saved notebook, and the form."""
+        from IPython.display import publish_display_data
 
-def _start(request: I2VRequest | None, given: dict[str, Any]) -> dict[str, Any]:
-    """What the fields hold at first, read and checked as a request reads it; a missing image is no problem yet."""
-    if request is not None:
-        given = {**{name: getattr(request, name) for name in request.given}, **given}
-    bare = not {"image", "img_url"} & given.keys()
-    checked = I2VRequest(**{**given, **(SOME_IMAGE if bare else {})})
-    return {name: getattr(checked, name) for name in checked.given if not bare or name in given}
-
-
-def _infos(model: str | None, region: str | None) -> list[ParameterInfo]:
-    """The parameters in the order of the page: model and region decide about the others."""
-    table = {info.name: info for info in parameters(model)}
-    if model and model not in table["model"].choices:
-        table["model"] = replace(table["model"], choices=(*table["model"].choices, model))
-    known = Settings.resolve(region=region, preferences=frontend.preferences()).region
-    where = ParameterInfo(
-        name="region",
-        kind="choice",
-        choices=tuple(catalog().regions),
-        default=catalog().region(known).name,
-        help="where the clip is made; its key and prices count",
-        where="",
-        wire_name="",
-    )
-    return [table.pop("model"), where, *table.values()]
+        self._place = frontend.here()  # the cell that shows the form is the one its cards belong to
+        line = tag("div", tag("strong", TITLE, style=NAME), " ", tag("span", ABOUT, style=MUTED))
+        publish_display_data({"text/plain": f"{TITLE}: {ABOUT}", "text/html": str(line)})
+        publish_display_data(self._repr_mimebundle_())

@@ -4,6 +4,8 @@
 // the page: models exist for cells that are scrolled away, too) and copies the records to `cell.metadata.wan_notebook`.
 // For every run that has not ended it opens a comm to the kernel, because an output that was moved, pasted, reloaded or
 // cleared can no longer be updated by its display id; the kernel then sends each new bundle over the comm as well.
+// A form is an output with a mark. What belongs below it is sent over the comm, too, because a button of a page that was
+// reloaded has no cell for its outputs; and its "Insert as cell" is done here, which no kernel could.
 //
 // One file without imports, so that it needs no bundler and runs unchanged in JupyterLab 4 and Notebook 7. It is a
 // module-federation container written by hand: `init` and `get` are all that JupyterLab asks of one.
@@ -12,6 +14,7 @@
 
 (() => {
   const MIME = "application/vnd.wan-notebook.v1+json";
+  const FORM = "application/vnd.wan-notebook.form.v1+json";
   const NAME = "wan_notebook"; // the metadata's key and the comm's target
   const SCHEMA = 1;
   const MAX_RECORD_BYTES = 16 * 1024;
@@ -152,6 +155,7 @@
       if (this.context.isDisposed) return;
       const open = [];
       for (const cell of cells) {
+        if (this.fresh.has(cell) && formsOf(cell).length > 0) this.deaf = false;
         const metadata = merge(outputRecords(cell), cell.getMetadata(NAME));
         if (metadata) cell.setMetadata(NAME, metadata);
         if (metadata && this.fresh.has(cell)) this.deaf = false;
@@ -161,7 +165,9 @@
         }
       }
       this.fresh.clear();
-      if (!this.deaf) this.attach(open);
+      if (this.deaf) return;
+      this.attach(open, []);
+      this.greet(cells.flatMap(formsOf));
     }
 
     // ---- The line to the kernel ----
@@ -176,12 +182,31 @@
       });
     }
 
-    /** Ask the kernel to send every change of these runs. */
-    attach(runs) {
-      const news = [...new Set(runs)].filter((id) => !this.asked.has(id)).slice(0, MAX_RUNS);
+    /** Name those of these forms to the kernel that live in it; a saved one, opened again, is only a picture. */
+    async greet(forms) {
+      const news = forms.filter((id) => !this.asked.has(`form ${id}`)).slice(0, MAX_RUNS);
       const session = this.context.sessionContext.session;
       const kernel = session && session.kernel;
       if (news.length === 0 || !kernel || kernel.isDisposed || !kernel.handleComms || kernel.status === "dead") return;
+      news.forEach((id) => this.asked.add(`form ${id}`));
+      let widgets = {};
+      try {
+        widgets = (await kernel.requestCommInfo({ target_name: "jupyter.widget" })).content.comms || {};
+      } catch {
+        return; // the kernel went away
+      }
+      const here = this.context.sessionContext.session;
+      if (this.context.isDisposed || !here || here.kernel !== kernel) return;
+      this.attach([], news.filter((id) => id in widgets && this.asked.has(`form ${id}`)));
+    }
+
+    /** Ask the kernel to send every change of these runs, and what belongs below these forms. */
+    attach(runs, forms) {
+      const news = [...new Set(runs)].filter((id) => !this.asked.has(id)).slice(0, MAX_RUNS);
+      const session = this.context.sessionContext.session;
+      const kernel = session && session.kernel;
+      if (news.length + forms.length === 0 || !kernel || kernel.isDisposed || !kernel.handleComms) return;
+      if (kernel.status === "dead") return;
       try {
         if (!this.comm || this.comm.isDisposed) {
           this.forget();
@@ -199,7 +224,7 @@
           this.comm = comm;
         }
         news.forEach((id) => this.asked.add(id));
-        this.comm.send({ type: "attach", runs: news });
+        this.comm.send({ type: "attach", runs: news, forms });
       } catch {
         this.forget(); // the kernel went away between the check and the message; the next change asks again
       }
@@ -216,11 +241,44 @@
     }
 
     hear(data) {
-      if (!isObject(data) || data.type !== "update" || !isObject(data.data)) return;
+      if (!isObject(data)) return;
+      if (data.type === "insert") this.insert(data);
+      if (!isObject(data.data)) return;
+      if (data.type === "show") this.show(data.form, data.data, isObject(data.metadata) ? data.metadata : {});
+      if (data.type !== "update") return;
       const [record] = parts(data.data[MIME]);
       if (isRecord(record) && record.run_id === data.run_id) {
         this.place(record, data.data, isObject(data.metadata) ? data.metadata : {});
       }
+    }
+
+    /** Put a bundle below its form, unless it is on the page already; the same part takes the place of the earlier. */
+    show(form, data, metadata) {
+      const [held] = parts(data[MIME]);
+      const record = isRecord(held) ? held : null;
+      const part = isObject(data[FORM]) ? data[FORM].part : null;
+      for (const cell of this.cells) {
+        for (let i = 0; i < cell.outputs.length; i++) {
+          const [old, mark] = [recordAt(cell, i), markAt(cell, i)];
+          if (record && old && old.run_id === record.run_id) return;
+          if (record || !mark || mark.form !== form || mark.part !== part) continue;
+          if (differs(data, cell.outputs.get(i).data)) {
+            cell.outputs.set(i, { output_type: "display_data", data, metadata });
+          }
+          return;
+        }
+      }
+      const home = this.cells.find((cell) => formsOf(cell).includes(form));
+      if (home && (record || part)) home.outputs.add({ output_type: "display_data", data, metadata });
+    }
+
+    /** Insert a cell below that of a form, and say so. */
+    insert({ form, source, insertion }) {
+      const cells = this.context.isDisposed ? [] : [...this.context.model.cells];
+      const at = cells.findIndex((cell) => cell.type === "code" && formsOf(cell).includes(form));
+      if (at < 0 || typeof source !== "string") return;
+      this.context.model.sharedModel.insertCell(at + 1, { cell_type: "code", source, metadata: {} });
+      this.comm.send({ type: "inserted", insertion });
     }
 
     /** Put a bundle where its run is shown, and its record where it is remembered. */
@@ -248,6 +306,21 @@
         cell.setMetadata(NAME, { schema: SCHEMA, runs: runs.map(newer) });
       }
     }
+  }
+
+  /** The ids of the forms that a cell shows. */
+  function formsOf(cell) {
+    const found = [];
+    for (let i = 0; i < cell.outputs.length; i++) {
+      const mark = markAt(cell, i);
+      if (mark && typeof mark.form === "string" && RUN_ID.test(mark.form) && !("part" in mark)) found.push(mark.form);
+    }
+    return found;
+  }
+
+  function markAt(cell, index) {
+    const data = cell.outputs.get(index).data;
+    return isObject(data) && isObject(data[FORM]) ? data[FORM] : null;
   }
 
   /** What an output holds, and the record of it (of a sweep the summary); null where it is none of ours. */

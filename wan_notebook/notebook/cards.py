@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate
     from wan_notebook.windows.player import Film
 
-__all__ = ["card", "executions", "keep", "listen", "shown_again"]
+__all__ = ["card", "executions", "keep", "listen", "shown_again", "shown_now"]
 
 EMBED_BYTES = 5 * 1024 * 1024
 AAC_REMARK = "VS Code plays no AAC sound: the clip has its sound track all the same; open the file to hear it."
@@ -75,9 +75,14 @@ def keep(run_id: str, bundle: Callable[[], dict[str, Any]]) -> None:
     listen()
 
 
+def shown_now(run_id: str) -> dict[str, Any] | None:
+    """What the output of a run of this process holds now."""
+    return _shown[run_id]() if run_id in _shown else None
+
+
 def listen() -> None:
     """Answer the plugin when it asks for runs: those of this process, and those of earlier ones from the ledger."""
-    frontend.listen(lambda run_id: _shown[run_id]() if run_id in _shown else _of_the_ledger(run_id))
+    frontend.listen(lambda run_id: shown_now(run_id) or _of_the_ledger(run_id))
 
 
 def shown_again(update: JobUpdate) -> dict[str, Any]:

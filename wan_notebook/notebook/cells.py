@@ -183,6 +183,7 @@ def launch(
     project: str | Path | None = None,
     private: bool = False,
     variable: str | None = None,
+    scope: str | None = None,
     watch: Sequence[Callable[[JobUpdate], None]] = (),
 ) -> Job:
     """Start a job and show its card here; what the magic, the form and :func:`submit` have in common.
@@ -191,6 +192,8 @@ def launch(
     ----------
     variable : str, optional
         The notebook's variable that will hold the job.
+    scope : str, optional
+        What identical requests are counted in, where it is not the execution of the cell or the script.
     watch : sequence of callable
         More observers of the job, told on the runner's thread.
     """
@@ -200,7 +203,7 @@ def launch(
         force=force, yes=yes, max_cost=max_cost, budget=budget, project_budget=project_budget, project=project
     )
     return begun(
-        partial(hall.submit, request, settings, terms=terms, ask=frontend.ask, scope=frontend.scope()),
+        partial(hall.submit, request, settings, terms=terms, ask=frontend.ask, scope=scope or frontend.scope()),
         name=name,
         output_dir=output_dir,
         embed=embed,

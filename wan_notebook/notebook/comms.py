@@ -1,8 +1,9 @@
 """The line to the plugin in JupyterLab and Notebook 7: whether it is there, and runs that display ids do not reach.
 
 The plugin opens a comm when it sees a run that is not over and asks for its run ids; the kernel answers with what they
-are now and sends every change. Nothing is sent to a front end that did not ask, it would complain of an unknown target;
-but for one call in JupyterLab and Notebook 7 where jobs of an earlier kernel are followed again.
+are now and sends every change. It names the forms it sees, too (see ``formpages``). Nothing is sent to a front end that
+did not ask, it would complain of an unknown target; but for one call in JupyterLab and Notebook 7 where jobs of an
+earlier kernel are followed again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.notebook.formpages import FormPages
 from wan_notebook.notebook.surroundings import LAB, front_end, in_cell, kernel, shell
 from wan_notebook.record.provenance import MIME
 from wan_notebook.tasks import JobState
@@ -22,7 +24,17 @@ if TYPE_CHECKING:
 
     from comm.base_comm import BaseComm
 
-__all__ = ["PLUGIN_REMARK", "announce", "card_shown", "listen", "plugin_missing", "plugin_present", "push", "revision"]
+__all__ = [
+    "PLUGIN_REMARK",
+    "announce",
+    "card_shown",
+    "form_pages",
+    "listen",
+    "plugin_missing",
+    "plugin_present",
+    "push",
+    "revision",
+]
 
 TARGET = "wan_notebook"
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -44,6 +56,7 @@ class _Line:
     def __init__(self) -> None:
         self.lookup: Callable[[str], dict[str, Any] | None] = lambda _: None
         self.present = False
+        self.forms = FormPages()
         self._lock = threading.Lock()
         self._comms: dict[str, tuple[BaseComm, set[str]]] = {}
         self._pushed: dict[str, tuple[dict[str, Any], float]] = {}
@@ -76,14 +89,19 @@ class _Line:
     def closed(self, comm: BaseComm) -> None:
         with self._lock:
             self._comms.pop(comm.comm_id, None)
+        self.forms.closed(comm)
 
     def heard(self, comm: BaseComm, message: dict[str, Any]) -> None:
         """The ids come from a document, which may be anybody's: they are looked up and nothing else."""
         said = message.get("content", {}).get("data")
-        asked = said.get("runs") if isinstance(said, dict) and said.get("type") == "attach" else None
-        if not isinstance(asked, list) or len(asked) > MAX_RUNS:
+        said = said if isinstance(said, dict) else {}
+        if said.get("type") == "inserted":
+            self.forms.inserted(said.get("insertion"))
+        if said.get("type") != "attach":
             return
-        runs = list(dict.fromkeys(run for run in asked if isinstance(run, str) and RUN_ID.fullmatch(run)))
+        runs, forms = _ids(said.get("runs")), _ids(said.get("forms", []))
+        if runs is None or forms is None:
+            return
         comm.send({"type": "hello"})
         for run_id in runs:
             bundle = self.lookup(run_id)
@@ -94,6 +112,7 @@ class _Line:
                 if len(followed) < MAX_RUNS:
                     followed.add(run_id)
             _send(comm, run_id, bundle)
+        self.forms.asked(comm, forms)
 
     # What the kernel says, on the runner's thread:
 
@@ -164,6 +183,11 @@ def announce() -> None:
         comm.create_comm(target_name=TARGET).close()
 
 
+def form_pages() -> FormPages:
+    """Where a form says what belongs below it; without a kernel no page ever asks."""
+    return _line().forms
+
+
 def push(run_id: str, bundle: dict[str, Any]) -> None:
     """Send a run's new bundle to every page that asked for it: each new state, and now and then the clock."""
     for line in _lines:
@@ -184,6 +208,13 @@ def plugin_missing() -> bool:
     When it speaks after all, the answer is False again.
     """
     return any(line.missing() for line in _lines)
+
+
+def _ids(asked: object) -> list[str] | None:
+    """Those of a page's words that can be ids; None where it is no list, or one with too many of them."""
+    if not isinstance(asked, list) or len(asked) > MAX_RUNS:
+        return None
+    return list(dict.fromkeys(word for word in asked if isinstance(word, str) and RUN_ID.fullmatch(word)))
 
 
 def _send(comm: BaseComm, run_id: str, bundle: dict[str, Any]) -> None:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 from wan_notebook.config import home
 from wan_notebook.errors import BudgetError, Problem
 from wan_notebook.ledger.expenses import Purse
-from wan_notebook.ledger.identity import asked_key, reuse_key
-from wan_notebook.ledger.runs import FILE, OPEN
+from wan_notebook.ledger.precedents import precedent, told
+from wan_notebook.ledger.runs import FILE
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.tasks import JobState
-from wan_notebook.words.phrases import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,21 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["limit_problem", "paid_before"]
 
-MADE_BEFORE = "made before, as {} of {}: submitting it shows that clip again and spends 0 (--force makes a new one)"
-UNDER_WAY = "under way already, as {} of {}: submitting it follows that run and spends 0 (--force pays again)"
-
 
 def paid_before(request: I2VRequest, media: Mapping[str, SentMedia], region: str, endpoint: str) -> list[str]:
     """What the ledger knows of the very same request, the first of its cell or script."""
-    if not (home() / FILE).is_file():
+    run = precedent(home(), request, media, region=region, endpoint=endpoint)
+    if run is None:
         return []
-    usable = (*OPEN, JobState.DOWNLOADED.value)
-    where = f"reuse_key = ? AND from_run IS NULL AND state IN ({', '.join('?' * len(usable))})"
-    key = reuse_key(asked_key(request, region=region, endpoint=endpoint), media, 1)
-    with closing(Ledger(home())) as ledger:
-        found = ledger.runs(where, (key, *usable), limit=1)
-    words = {run.run_id: MADE_BEFORE if run.state == JobState.DOWNLOADED else UNDER_WAY for run in found}
-    return [words[run.run_id].format(run.run_id, moment(run.created_at)) for run in found]
+    return [f"{told(run)} (--force {'makes a new one' if run.state == JobState.DOWNLOADED else 'pays again'})"]
 
 
 def limit_problem(

@@ -22,6 +22,7 @@ __all__ = [
     "BLUE",
     "GREEN",
     "GREY",
+    "LINE",
     "MUTED",
     "NAME",
     "RED",
