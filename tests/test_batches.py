@@ -137,6 +137,20 @@ def test_a_worker_is_killed_and_the_task_repeated_elsewhere_is_not_paid_again(wh
             assert wan.list_tasks(base_url=sim.base_url)[0].task_id in str(error)
 
 
+def test_a_budget_of_the_project_holds_over_all_workers_and_no_job_leaves_its_own(sim, tmp_path, photos, monkeypatch):
+    monkeypatch.setenv("WAN_NOTEBOOK_PROJECT_BUDGET", "0.2 USD")  # four clips
+    requests = [asked(photos, seed=seed) for seed in range(8)]
+    with dask(2, threads=4) as client:
+        futures = client.map(call(sim, tmp_path), requests)
+        errors = [future.exception(90) for future in futures]
+        assert [type(error) for error in errors if error is not None] == [wan.BudgetError] * 4
+        paid = requests[errors.index(None)]
+        left = client.submit(functools.partial(wan.submit, base_url=sim.base_url), paid)
+        with pytest.raises(TypeError, match="a Job stays in the process"):
+            left.result(90)
+    assert sim.answers[SUBMIT] == 4
+
+
 def test_a_dask_task_that_fails_brings_its_error_back_with_its_ids(sim, tmp_path, photos):
     with dask(1) as client:
         doomed = asked(photos, prompt="[simulate: FAILED DataInspectionFailed]")
@@ -168,6 +182,7 @@ def test_the_threads_of_a_worker_have_one_ledger():
         assert done.stdout.strip() == "1"
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_identical_requests_in_a_pool_of_processes_are_one_clip(method, sim, tmp_path, photos):
     if method not in multiprocessing.get_all_start_methods():

@@ -71,6 +71,14 @@ def test_the_readme_draws_every_room_on_its_floor():
     assert [*(name.rstrip("/") for name in drawn)] == [*(line.split()[0] for line in stairs["layers"]), "simulator"]
 
 
+def test_the_citation_the_changelog_and_the_licence_name_the_version_that_is_here():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    said = dict(re.findall(r"(?m)^([a-z-]+): (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8")))
+    assert (said["version"], said["license"]) == (project["version"], project["license"])
+    assert f"## [{said['version']}] - {said['date-released']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("BSD 3-Clause License")
+
+
 def test_html_is_made_in_one_room_which_escapes_whatever_it_is_given():
     for room in ROOMS:
         if room.name != "markup.py" and "simulator" not in room.parts:

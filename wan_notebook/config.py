@@ -197,7 +197,7 @@ class Settings:
             raise ConfigurationError(
                 "no API key is set, so nothing was sent and nothing is billed.",
                 hint="Type it into %wan_login, or set DASHSCOPE_API_KEY (or ~/.dashscope/api_key) and restart the "
-                "kernel; or try it without a key and without cost: --region simulator.",
+                "kernel (or the workers of a scheduler); or try it without a key and without cost: --region simulator.",
             )
         return self.key
 

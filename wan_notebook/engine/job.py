@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from wan_notebook.errors import JobTimeoutError, WanError
 
@@ -57,6 +57,10 @@ class Job:
         self._verbs = verbs
         self._future: Future[VideoResult] = Future()
         self._runner_thread: threading.Thread | None = None
+
+    def __reduce__(self) -> NoReturn:
+        """A scheduler's worker cannot send a job away: its thread is here."""
+        raise TypeError("a Job stays in the process that drives it: return its result(), or its task_id for attach()")
 
     @property
     def update(self) -> JobUpdate:
