@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wan_notebook.doors.options import Parser, add, read
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.ledger import expenses, moves
-from wan_notebook.ledger.runs import OPEN, UNDRIVEN
+from wan_notebook.ledger.runs import LATER, OPEN, OVER, UNDRIVEN, UPDATE
 from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, money, select
 from wan_notebook.notebook import frontend
 
@@ -47,6 +47,9 @@ def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False) -> str:
             raise ConfigurationError(f"the ledger knows no run {run_id[:80]}.", hint="wan-notebook runs lists them.")
         if run.state in OPEN and run.state not in UNDRIVEN and ledger.driven(run):
             raise ConfigurationError(f"{run_id} is under way: a process is at work on it.", hint="Cancel it first.")
+        if run.strange and not yes:
+            hint = f"{UPDATE} To forget it all the same say --yes."
+            raise ConfigurationError(f"{run_id} may be paid for: {LATER.format(run.state)}.", hint=hint)
         if run.state in OPEN and run.task_id and not yes:
             raise ConfigurationError(
                 f"{run_id} is not finished: its clip may be paid for and is not saved yet (task {run.task_id}).",
@@ -96,7 +99,7 @@ def cached(ledger: Ledger, line: str) -> Statement | str:
     if "prune" not in said and not said.get("gone"):
         return cache(everything)
     before = time.time() - _number(said["prune"], "--prune") * DAY_SECONDS if "prune" in said else 0.0
-    kept = [run for run in everything if run.state not in OPEN]
+    kept = [run for run in everything if run.state in OVER]
     lost = [run for run in kept if said.get("gone") and run.clip_path and not Path(run.clip_path).is_file()]
     old = [run for run in kept if run.created_at < before and run not in lost]
     if (paid := paid_for([*old, *lost])) and not said.get("yes") and not frontend.ask(_again(paid)):

@@ -17,7 +17,7 @@ from wan_notebook.facts.catalog import catalog
 from wan_notebook.hall.session import session
 from wan_notebook.ledger.journal import Journal
 from wan_notebook.ledger.moves import moved_notebook
-from wan_notebook.ledger.runs import OPEN
+from wan_notebook.ledger.runs import LATER, OVER, UNFINISHED, UPDATE
 from wan_notebook.ledger.statements import count
 from wan_notebook.notebook import cards, frontend
 from wan_notebook.notebook.leftovers import COLLECTED, of_this_notebook
@@ -42,7 +42,7 @@ def at_load(runs: Sequence[Run]) -> str:
     cards.listen()
     ledger = session().ledger
     runs = _at_home(runs)
-    came = [run for run in runs if run.owner == COLLECTED and run.state not in OPEN]
+    came = [run for run in runs if run.owner == COLLECTED and run.state in OVER]
     for run in came:
         ledger.update(run.run_id, owner=ledger.owner)
     jobs, said = _followed([run for run in runs if run not in came], show=False)
@@ -62,15 +62,14 @@ def resume(line: str) -> str:
     """``%wan_resume [ID|all]``: follow what is left of this notebook, of one run or task, or of everything."""
     cards.listen()
     word, ledger = line.strip(), session().ledger
-    where, values = f"state IN ({', '.join('?' * len(OPEN))})", list(OPEN)
     if not word and (path := frontend.notebook_path()):
-        found = [run for run in _at_home(of_this_notebook(ledger, path)) if run.state in OPEN]
+        found = [run for run in _at_home(of_this_notebook(ledger, path)) if run.state not in OVER]
     elif not word:
-        found = ledger.runs(f"{where} AND folder = ?", [*values, str(frontend.notebook_folder())])
+        found = ledger.runs(f"{UNFINISHED} AND folder = ?", (str(frontend.notebook_folder()),))
     elif word == "all":
-        found = ledger.runs(where, values)
+        found = ledger.runs(UNFINISHED)
     else:
-        found = ledger.runs(f"{where} AND ? IN (run_id, task_id, name)", [*values, word])
+        found = ledger.runs(f"{UNFINISHED} AND ? IN (run_id, task_id, name)", (word,))
     at_work = [run for run in found if ledger.driven(run)]
     jobs, said = _followed([run for run in reversed(found) if run not in at_work], show=True)
     if jobs:
@@ -110,7 +109,7 @@ def collect(say: Callable[[str], None], *, wait: bool = False) -> int:
     """
     ledger, missing = session().ledger, 0
     jobs: list[Job] = []
-    runs = ledger.runs(f"from_run IS NULL AND state IN ({', '.join('?' * len(OPEN))})", OPEN)
+    runs = ledger.runs(f"from_run IS NULL AND {UNFINISHED}")
     looked_for = _look_for([run for run in runs if _is_lost(run)], patient=wait)
     for one in reversed(runs):
         run = looked_for.get(one.run_id, one)
@@ -119,7 +118,7 @@ def collect(say: Callable[[str], None], *, wait: bool = False) -> int:
             say(f"{one.run_id}: {run}")
         elif ledger.driven(run):
             say(f"{run.run_id}: followed by a running process")
-        elif run.task_id is None:
+        elif run.task_id is None or run.strange:
             words, asks = _without_task(run)
             missing += asks
             say(f"{run.run_id}: {words}")
@@ -204,7 +203,7 @@ def _of_another_key(run: Run) -> bool:
 def _followed(runs: Sequence[Run], *, show: bool) -> tuple[list[Job], list[str]]:
     jobs, said = [], []
     for run in runs:
-        if run.task_id is None and run.from_run is None and not _is_lost(run):
+        if run.strange or (run.task_id is None and run.from_run is None and not _is_lost(run)):
             words, asks = _without_task(run)
             if asks:
                 said.append(f"{run.run_id}: {words}")
@@ -262,8 +261,10 @@ def _look_for(runs: Sequence[Run], *, patient: bool) -> dict[str, Run | WanError
 
 
 def _without_task(run: Run) -> tuple[str, bool]:
-    """What there is to say of a run without a task id, and whether a person has to decide something."""
+    """What there is to say of a run that cannot be followed, and whether a person has to decide something."""
     ledger = session().ledger
+    if run.strange:
+        return f"{LATER.format(run.state)}. {UPDATE}", True
     if ledger.may_be_sent(run.run_id):
         return "it waits in a process that lives and stands still: it may be sent from there", True
     if run.state == JobState.WAITING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from wan_notebook.engine.reconcile import recover
 from wan_notebook.errors import BudgetError, ServiceError, TransportError, WanError
 from wan_notebook.ledger.moves import places
 from wan_notebook.ledger.rows import known_task
-from wan_notebook.ledger.runs import OPEN, OVER, PLANNED
+from wan_notebook.ledger.runs import OPEN, OVER, PLANNED, told
 from wan_notebook.record.footage import probe_clip
 from wan_notebook.service.endings import OTHER_KEY, ended_without_clip, still_kept
 from wan_notebook.tasks import JobState, TaskStatus, iso_utc
@@ -205,5 +204,5 @@ def _ended(run: Run, update: JobUpdate) -> WanError:
     task = known_task(run)
     if task is not None and task.status.ended and task.status is not TaskStatus.SUCCEEDED:
         return ended_without_clip(task, update)
-    record = json.loads(run.record or "{}")
+    record = told(run.record)
     return WanError(record.get("error") or f"{run.run_id} ended without a clip.", hint=record.get("hint") or "")

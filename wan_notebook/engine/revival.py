@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.ledger.rows import known_task
+from wan_notebook.ledger.runs import told
 from wan_notebook.media.medium import SentMedia
 from wan_notebook.media.origins import Origin
 from wan_notebook.request.recalled import recalled
 from wan_notebook.tasks import Clip, Cost, JobState, JobUpdate, iso_utc
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wan_notebook.ledger.runs import Run
 
 __all__ = ["REV_LEAP", "revived"]
@@ -34,8 +36,14 @@ def revived(run: Run, *, now: float, handle: str = "", again: bool = False) -> J
     again : bool
         Whether it is to be followed again, and not only to be shown. A submit whose answer never came is looked for.
     """
-    record: dict[str, Any] = json.loads(run.record or "{}")
-    told: dict[str, Any] = record.get("request") or {}
+    try:
+        return _revived(run, told(run.record), now=now, handle=handle, again=again)
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):  # a later version's record
+        return _revived(run, {}, now=now, handle=handle, again=again)
+
+
+def _revived(run: Run, record: Mapping[str, Any], *, now: float, handle: str, again: bool) -> JobUpdate:
+    asked: Mapping[str, Any] = record.get("request") or {}
     folder = Path(run.folder) if run.folder else None
     inputs = [item for item in record.get("inputs") or () if isinstance(item, dict)]
     kept = {item["sha256"]: folder / item["path"] for item in inputs if folder and item.get("path")}
@@ -49,7 +57,7 @@ def revived(run: Run, *, now: float, handle: str = "", again: bool = False) -> J
         name=run.name,
         handle=handle,
         state=state,
-        request=recalled(json.loads(run.request or "{}"), given=told.get("given"), sent=told.get("sent")),
+        request=recalled(told(run.request), given=asked.get("given"), sent=asked.get("sent")),
         seed=run.seed,
         region=run.region,
         endpoint=run.endpoint,
@@ -62,7 +70,7 @@ def revived(run: Run, *, now: float, handle: str = "", again: bool = False) -> J
         submitted_at=iso_utc(run.submitted_at) if run.submitted_at else None,
         finished_at=iso_utc(run.finished_at) if run.finished_at and not again else None,
         task=known_task(run),
-        sent=told.get("sent"),
+        sent=asked.get("sent"),
         media=tuple(map(_medium, inputs)),
         kept=kept,
         notes=tuple(notes),
@@ -102,7 +110,7 @@ def _cost(run: Run, told: dict[str, Any]) -> Cost | None:
         return None
     rate = told.get("rate")
     return Cost(
-        amount=None if run.amount is None else Decimal(run.amount),
+        amount=run.price,
         currency=run.currency,
         rate=None if rate is None else Decimal(rate),
         seconds=told.get("seconds") or 0.0,

@@ -6,12 +6,12 @@ picture or a sound only where the file lies in the notebook's folder and has the
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import ConfigurationError, WanError
 from wan_notebook.hall.session import session
+from wan_notebook.ledger.runs import told
 from wan_notebook.notebook import frontend
 from wan_notebook.record.chronicle import chronicle, distrusted
 from wan_notebook.record.documents import genuine
@@ -107,10 +107,10 @@ def _lost_texts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _of_this_notebook() -> Iterator[tuple[str, dict[str, Any], Path]]:
     path = frontend.notebook_path()
     try:
-        told = chronicle(path).entries if path is not None else ()
+        entries = chronicle(path).entries if path is not None else ()
     except WanError:  # nothing in it yet
         return
-    for entry in told:
+    for entry in entries:
         yield f"cell {entry.cell}", entry.record, path.parent if path else Path()
 
 
@@ -118,7 +118,7 @@ def _of_the_ledger() -> Iterator[tuple[str, dict[str, Any], Path]]:
     path = frontend.notebook_path()
     for run in session().ledger.runs("record IS NOT NULL AND folder IS NOT NULL", limit=MOST):
         where = "" if path is not None and run.notebook == str(path) else Path(run.notebook or "a script").name
-        yield where, json.loads(run.record or "{}"), Path(run.folder or "")
+        yield where, told(run.record), Path(run.folder or "")
 
 
 def _title(where: str, record: Mapping[str, Any]) -> str:

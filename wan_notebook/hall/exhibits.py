@@ -6,7 +6,6 @@ recorded one. What a job of this process, the ledger or the person names is open
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from wan_notebook.engine.job import Job
 from wan_notebook.engine.revival import revived
 from wan_notebook.errors import InvalidRequestError, Problem, WanError
 from wan_notebook.hall.restoration import film_of, recorded_cost
+from wan_notebook.ledger.runs import told
 from wan_notebook.record.footage import probe_clip
 from wan_notebook.record.provenance import is_record
 from wan_notebook.record.sidefiles import SUFFIX, load_record
@@ -109,7 +109,7 @@ def result_of(run: Run, *, now: float) -> VideoResult:
     except WanError as error:
         raise WanError(f"the clip of {run.run_id} cannot be shown: {error.message}", hint=GONE) from None
     task = update.task or Task("", "")
-    record = _mapping(json.loads(run.record or "{}")) | {"run_id": run.run_id}
+    record = told(run.record) | {"run_id": run.run_id}
     return VideoResult(clip.path, "", task.usage, update.cost, clip, task, record)
 
 
@@ -192,7 +192,7 @@ def _of_run(run_id: str, ledger: Ledger, folder: Path) -> Exhibit | None:
             problem = f"its file is gone: {Path(run.clip_path).name}"
         else:
             problem = "" if clip.sha256 == run.clip_sha256 else "its file has changed since it was saved"
-    return _of(_mapping(json.loads(run.record or "{}")), clip, folder, problem)
+    return _of(told(run.record), clip, folder, problem)
 
 
 def _of_file(path: Path, folder: Path) -> Exhibit:

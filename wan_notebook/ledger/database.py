@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["EMPTY", "LOG_ALONE", "PUT", "SELECT", "connect", "in_memory", "saved", "transaction", "which"]
+__all__ = ["EMPTY", "LOG_ALONE", "PUT", "SELECT", "connect", "in_memory", "is_changed", "saved", "transaction", "which"]
 
 TRY_SECONDS = 0.1  # that SQLite itself waits for a lock
 EMPTY, LOG_ALONE = "it is damaged: it is empty", "it is gone, and its log is there"
 NO_DATABASE = 26  # SQLite's word for it
 
+OWNERS = ("owner", "host", "pid", "begun", "beat")
 NO_BYTES = (), (0,)
 
 T = TypeVar("T")
@@ -122,6 +123,24 @@ def _begin(path: Path) -> None:
             os.close(folder)
     finally:
         new.unlink(missing_ok=True)
+
+
+def is_changed(db: sqlite3.Connection) -> bool:
+    """Whether a later version changed what we know of the tables.
+
+    Then what is missing is empty for whoever reads, and nothing can be written.
+    """
+    if db.execute("PRAGMA user_version").fetchone()[0] <= len(MIGRATIONS):
+        return False
+    changed = False
+    for table, columns in (("runs", COLUMNS), ("owners", OWNERS)):
+        there = {name for _, name, *_ in db.execute(f"PRAGMA main.table_info({table})")}
+        if not set(columns) <= there:
+            changed = True
+            names = ", ".join(name if name in there else f"NULL AS {name}" for name in columns)
+            source = f"FROM main.{table}" if there else "WHERE 0"
+            db.execute(f"CREATE TEMP VIEW IF NOT EXISTS {table} AS SELECT {names}, 0 AS rowid {source}")
+    return changed
 
 
 def _migrate(db: sqlite3.Connection) -> None:

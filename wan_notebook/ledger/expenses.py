@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.ledger.owners import is_gone, payer
-from wan_notebook.ledger.runs import COLUMNS, FORGOTTEN, FREE
+from wan_notebook.ledger.runs import COLUMNS, FORGOTTEN, FREE, amount
 
 if TYPE_CHECKING:
     import sqlite3
@@ -98,15 +98,16 @@ class Purse:
         kind = (not self.billed,) * 2
         sums: dict[str, Decimal] = {}
         unknown = 0
-        for currency, amount, state, *process in self.ledger.read(
+        for currency, paid, state, *process in self.ledger.read(
             lambda db: db.execute(sql, (*kind, *values)).fetchall()
         ):
             if state == "waiting" and (process[0] is None or is_gone(*process)):
                 continue  # it was never sent, and nobody is left who would
-            if amount is None:
+            price = amount(paid)
+            if price is None:
                 unknown += 1
             else:
-                sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
+                sums[currency] = sums.get(currency, Decimal(0)) + price
         return Spent(sums, unknown)
 
 

@@ -17,10 +17,21 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wan_notebook.errors import WanError
-from wan_notebook.ledger.database import EMPTY, LOG_ALONE, PUT, SELECT, connect, in_memory, saved, transaction, which
+from wan_notebook.errors import NOT_BILLED, WanError
+from wan_notebook.ledger.database import (
+    EMPTY,
+    LOG_ALONE,
+    PUT,
+    SELECT,
+    connect,
+    in_memory,
+    is_changed,
+    saved,
+    transaction,
+    which,
+)
 from wan_notebook.ledger.owners import held_at_forks, host, itself
-from wan_notebook.ledger.runs import COLUMNS, FILE
+from wan_notebook.ledger.runs import COLUMNS, FILE, UPDATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +46,8 @@ LET_GO = "Close what reads or copies it (a database browser, a backup), and run 
 KEEP = "It is {}, and is left as it is: rename it (and the -wal beside it) to keep it, and a new one is begun."
 REPAIR = "It is {}: make it writable and make room, or name another folder in WAN_NOTEBOOK_HOME; it is tried again."
 IN_ITS_PLACE, MOVED = "a folder stands in its place", "it was moved while it was in use"
-TAKEN, DAMAGED = (5, 6, 15), (11, 26)  # SQLite's words for it: busy, locked, protocol; corrupt, no database
+LATER = "the ledger {} was changed by a later version of this package"
+ERROR, TAKEN, DAMAGED = 1, (5, 6, 15), (11, 26)  # SQLite's words: error; busy, locked, protocol; corrupt, no database
 
 T = TypeVar("T")
 
@@ -69,7 +81,7 @@ class LedgerFile:
         self._own: dict[str, dict[str, Any]] = {}  # what this process wrote, whatever becomes of the file
         self._inside: sqlite3.Connection | None = None  # used by a call that is under way
         self._file: tuple[int, ...] = ()  # which one is open, or was given up
-        self._damaged = False
+        self._damaged = self._changed = False
         self._tried = 0.0
         self._pid = os.getpid()
 
@@ -110,8 +122,12 @@ class LedgerFile:
                     return work(self._inside)
                 try:
                     self._inside = self._opened(writing=writing)
+                    if writing and self._changed:
+                        raise WanError(f"{self.trouble}: nothing is written from here.", hint=f"{UPDATE} {NOT_BILLED}")
                     return work(self._inside)
                 except (sqlite3.Error, OSError) as error:
+                    if _code(error) == ERROR and self._is_later():
+                        continue
                     if _code(error) not in TAKEN:
                         self._give_up(error)
                         writing = False  # from here on in memory: it would break in the same way
@@ -138,7 +154,18 @@ class LedgerFile:
         if self._connection is None:
             self._connection = connect(self.path)
             self._file = which(self.path)
+            self._changed = is_changed(self._connection)
+            if self._changed:
+                self.trouble, self.remedy = LATER.format(self.path.name), UPDATE
         return self._connection
+
+    def _is_later(self) -> bool:
+        """Whether the file is opened anew, because a later version has changed it meanwhile."""
+        if self._changed or self._connection is None or not is_changed(self._connection):
+            return False
+        self._connection.close()
+        self._connection = None
+        return True
 
     def _give_up(self, error: Exception) -> None:
         """Go on in memory, with what can still be read of the file."""
@@ -185,6 +212,8 @@ class LedgerFile:
                 unless_used.callback(db.close)
                 if self._damaged and (said := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                     raise sqlite3.DatabaseError(said)
+                if is_changed(db):
+                    raise OSError(0, LATER.format("it"))
                 transaction(db, lambda db: self._give_back(db, another=found[:2] != self._file[:2]))
                 unless_used.pop_all()
         except (sqlite3.Error, OSError) as error:
@@ -196,6 +225,7 @@ class LedgerFile:
         self._memory.close()
         self._memory, self._connection, self._file = None, db, which(self.path)
         self.trouble = self.remedy = ""
+        self._changed = False
 
     def _give_back(self, db: sqlite3.Connection, *, another: bool) -> None:
         """Write what was held: what was changed meanwhile and, into ``another`` file, what it has not."""

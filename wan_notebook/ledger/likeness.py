@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.ledger.runs import told
 from wan_notebook.words.privacy import sealed
 
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def at_the_same_time(one: Run, other: Run, seconds: float) -> bool:
 
 
 def _prompt(run: Run) -> Any:
-    return json.loads(run.request or "{}").get("prompt")
+    return told(run.request).get("prompt")
 
 
 def _media(run: Run) -> list[tuple[Any, ...]]:
-    inputs = json.loads(run.record or "{}").get("inputs") or ()
-    return sorted((str(item.get("role")), str(item.get("sha256") or item.get("url"))) for item in inputs)
+    inputs = told(run.record).get("inputs")
+    known = [item for item in inputs if isinstance(item, dict)] if isinstance(inputs, list) else []
+    return sorted((str(item.get("role")), str(item.get("sha256") or item.get("url"))) for item in known)

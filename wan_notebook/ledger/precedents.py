@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from wan_notebook.ledger.identity import asked_key, reuse_key
-from wan_notebook.ledger.runs import FILE, OPEN
+from wan_notebook.ledger.runs import FILE, OVER
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.tasks import JobState
 from wan_notebook.words.phrases import moment
@@ -40,11 +40,11 @@ def precedent(
     """
     if not (home / FILE).is_file():
         return None
-    usable = (*OPEN, JobState.DOWNLOADED.value)
-    where = f"reuse_key = ? AND from_run IS NULL AND state IN ({', '.join('?' * len(usable))})"
+    useless = tuple(state for state in OVER if state != JobState.DOWNLOADED)
+    where = f"reuse_key = ? AND from_run IS NULL AND COALESCE(state, '') NOT IN {useless}"
     key = reuse_key(asked_key(request, region=region, endpoint=endpoint), media, 1)
     with closing(Ledger(home)) as ledger:
-        return next(iter(ledger.runs(where, (key, *usable), limit=1)), None)
+        return next(iter(ledger.runs(where, (key,), limit=1)), None)
 
 
 def told(run: Run) -> str:
@@ -57,4 +57,6 @@ def told(run: Run) -> str:
     which = f"as {run.run_id} of {moment(run.created_at)}"
     if run.state == JobState.DOWNLOADED:
         return f"made before, {which}: submitting it shows that clip again and spends 0"
+    if run.strange:
+        return f"left by a later version of this package, {which}: submitting it is refused until this one is updated"
     return f"under way already, {which}: submitting it follows that run and spends 0"

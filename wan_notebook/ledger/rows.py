@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.ledger.identity import asked_key
-from wan_notebook.ledger.runs import Run
+from wan_notebook.ledger.runs import Run, fitting, told
 from wan_notebook.record.provenance import canonical_json
 from wan_notebook.tasks import Task, Usage
 
@@ -91,11 +90,8 @@ def money(cost: Cost) -> dict[str, Any]:
 
 def known_task(run: Run) -> Task | None:
     """The task of a row, as last heard of."""
-    if run.task is None:
+    said = told(run.task)
+    kept, usage = fitting(Task, said), said.get("usage")
+    if not {"task_id", "task_status"} <= kept.keys():
         return Task(run.task_id, "PENDING", request_id=run.request_id) if run.task_id else None
-    said = json.loads(run.task)
-    usage = said.pop("usage", None)
-    names = Task.__dataclass_fields__
-    kept = {name: value for name, value in said.items() if name in names}
-    known = {name: value for name, value in (usage or {}).items() if name in Usage.__dataclass_fields__}
-    return Task(**kept, usage=Usage(**known) if usage else None)
+    return Task(**kept, usage=Usage(**fitting(Usage, usage)) if isinstance(usage, dict) else None)

@@ -1,10 +1,20 @@
-"""Run: one row of the ledger, whichever process made it; and the tables it stands in."""
+"""Run: one row of the ledger, whichever process and version made it; and the tables it stands in."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["COLUMNS", "FILE", "FORGOTTEN", "FREE", "MIGRATIONS", "OPEN", "OVER", "PLANNED", "UNDRIVEN", "Run"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "COLUMNS", "FILE", "FORGOTTEN", "FREE", "LATER", "MIGRATIONS", "OPEN", "OVER", "PLANNED", "UNDRIVEN", "UNFINISHED",
+    "UPDATE", "Run", "amount", "fitting", "told",
+]  # fmt: skip
 
 FILE = "ledger.sqlite3"
 UNDRIVEN = ("detached", "undelivered", "ambiguous")  # nobody follows them, and yet they are not over
@@ -13,7 +23,10 @@ PLANNED = "planned"  # a member of a sweep whose turn has not come: nothing was 
 OVER = ("downloaded", "refused", "failed", "canceled", "expired", PLANNED)  # others are a later version's, and count
 FREE = ("refused", "failed", "canceled", PLANNED)  # nothing is billed for those
 FORGOTTEN = "forgotten"  # found no more; kept for what was spent
-
+YEAR_9999 = 2.5e11  # in seconds since 1970
+UNFINISHED = f"COALESCE(state, '') NOT IN {OVER}"
+LATER, UPDATE = "a later version of this package left it as {!r}", "Update the package."
+TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "bool": int}
 
 # One step per version, each additive: an older version goes on reading and writing what it knows.
 MIGRATIONS = (
@@ -123,6 +136,68 @@ class Run:
     record: str | None = None
     project: str | None = None
     account: str | None = None
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> Run:
+        """A row as it stands. What a later version wrote there in another way is not known; the row is there."""
+        given = dict(zip(COLUMNS, row, strict=True))
+        known = fitting(cls, given)
+        known = {name: value for name, value in known.items() if not name.endswith("_at") or 0 <= value < YEAR_9999}
+        for name in ("run_id", "state"):
+            known.setdefault(name, str(given[name] or "unknown"))
+        known.setdefault("created_at", 0.0)
+        return cls(**known | {flag: bool(known[flag]) for flag in ("simulated", "estimated") if flag in known})
+
+    @property
+    def price(self) -> Decimal | None:
+        """What it costs; None where that is not known."""
+        return amount(self.amount)
+
+    @property
+    def strange(self) -> bool:
+        """Whether its state is a word of a later version."""
+        return self.state not in (*OPEN, *OVER, FORGOTTEN)
+
+
+def fitting(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``values`` that are of the types the fields of a dataclass have.
+
+    >>> fitting(Run, {"run_id": "run-1", "seed": "seven", "rev": 2, "mood": "good", "name": None})
+    {'run_id': 'run-1', 'rev': 2}
+    """
+    types = _types(kind)
+    return {name: value for name, value in values.items() if isinstance(value, types.get(name, ()))}
+
+
+@cache
+def _types(kind: type) -> dict[str, type | tuple[type, ...]]:
+    return {field.name: TYPES.get(str(field.type).split(" ")[0], ()) for field in fields(kind)}
+
+
+def told(text: str | None) -> dict[str, Any]:
+    """What a column of JSON says; nothing where that cannot be read.
+
+    >>> told('{"a": 1}'), told("[1]"), told("a1"), told(None)
+    ({'a': 1}, {}, {}, {})
+    """
+    try:
+        said = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def amount(text: object) -> Decimal | None:
+    """An amount of money; None where it is not known, or cannot be read.
+
+    >>> amount("0.05"), amount("about 5"), amount(None)
+    (Decimal('0.05'), None, None)
+    """
+    try:
+        found = Decimal(str(text))
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
 
 
 COLUMNS = tuple(field.name for field in fields(Run))

@@ -160,7 +160,8 @@ def run_times(ledger: Ledger, *kind: Any) -> list[float]:
         "SELECT run_seconds FROM runs WHERE model = ? AND resolution IS ? AND duration IS ? AND simulated = ? "
         "AND run_seconds IS NOT NULL AND from_run IS NULL ORDER BY created_at DESC LIMIT 100"
     )
-    return [seconds for (seconds,) in ledger.read(lambda db: db.execute(sql, kind).fetchall())]
+    found = ledger.read(lambda db: db.execute(sql, kind).fetchall())
+    return [seconds for (seconds,) in found if isinstance(seconds, (int, float))]
 
 
 def processes(ledger: Ledger) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.ledger.runs import FREE, OPEN, UNDRIVEN
+from wan_notebook.ledger.runs import FREE, OPEN, UNDRIVEN, UNFINISHED, UPDATE, told
 from wan_notebook.words.markup import MUTED, bullets, columns, tag
 from wan_notebook.words.phrases import clean, moment, path_shortened, shortened
 from wan_notebook.words.wording import file_size, one_of, shown
@@ -124,8 +123,7 @@ def select(
             raise InvalidRequestError([problem]) from None
         where.append("created_at >= ?")
     if unfinished:
-        where.append(f"state IN ({', '.join('?' * len(OPEN))})")
-        values += OPEN
+        where.append(UNFINISHED)
     return " AND ".join(where), values
 
 
@@ -146,6 +144,8 @@ def listed(runs: Sequence[Run], driven: Callable[[Run], bool], *, more: bool = F
     ]
     headings = ("Run", "Begun", "Name", "Model", "State", "Task id", "Cost", "Clip")
     remarks = ["There are more: raise the limit, or filter."] if more else []
+    if any(run.strange for run in runs):
+        remarks.append(f"A later version of this package wrote some of these. {UPDATE}")
     return Statement(count(len(runs), "run"), headings, rows, remarks, [_told(run) for run in runs])
 
 
@@ -165,7 +165,7 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
             groups[bool(run.simulated), BY[by](run), run.currency or ""].append(run)
     rows, data = [], []
     for (simulated, key, currency), members in sorted(groups.items(), reverse=by == "day"):
-        known = [Decimal(run.amount) for run in members if run.amount is not None]
+        known = [run.price for run in members if run.price is not None]
         rows.append((key, "simulated" if simulated else "real", str(len(members)), money(members)))
         data.append(
             {by: key, "simulated": simulated, "runs": len(members), "currency": currency or None,
@@ -185,9 +185,9 @@ def money(runs: Sequence[Run]) -> str:
     sums: dict[str, Decimal] = defaultdict(Decimal)
     about = {run.currency for run in runs if run.estimated}
     for run in runs:
-        if run.amount is not None:
-            sums[run.currency or ""] += Decimal(run.amount)
-    unknown = sum(run.amount is None for run in runs)
+        if run.price is not None:
+            sums[run.currency or ""] += run.price
+    unknown = sum(run.price is None for run in runs)
     words = [f"{'about ' if name in about else ''}{sums[name].normalize():f} {name}".strip() for name in sorted(sums)]
     return " + ".join([*words, *([f"{unknown} of unknown price"] if unknown else [])])
 
@@ -219,6 +219,8 @@ def cache(runs: Sequence[Run]) -> Statement:
 def _state(run: Run, driven: Callable[[Run], bool]) -> str:
     if run.from_run is not None:
         return f"{run.state} (of {run.from_run})"
+    if run.strange:
+        return f"{run.state}, a later version's word"
     if run.state in OPEN and run.state not in UNDRIVEN and not driven(run):
         return f"{run.state}, left alone"
     return run.state
@@ -228,17 +230,17 @@ def price_of(run: Run) -> str:
     """What a run cost, in words."""
     if run.state in FREE:
         return "not billed"
-    if run.amount is None:
+    if run.price is None:
         return "unknown"
-    about = "about " if run.estimated and Decimal(run.amount) else ""
+    about = "about " if run.estimated and run.price else ""
     return f"{about}{run.amount} {run.currency}{' (simulated)' if run.simulated else ''}"
 
 
 def _told(run: Run) -> dict[str, Any]:
-    told = {name: getattr(run, name) for name in TOLD}
+    known = {name: getattr(run, name) for name in TOLD}
     stamps = {name: getattr(run, name) for name in ("created_at", "submitted_at", "finished_at")}
-    told |= {name: at and f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" for name, at in stamps.items()}
-    return told | {"request": json.loads(run.request or "null"), "record": json.loads(run.record or "null")}
+    known |= {name: at and f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" for name, at in stamps.items()}
+    return known | {"request": told(run.request) or None, "record": told(run.record) or None}
 
 
 def count(number: int, noun: str) -> str:

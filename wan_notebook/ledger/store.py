@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Ledger"]
 
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608  our own column names
-FLAGS = ("simulated", "estimated")  # kept as 0, 1 or NULL
 
 
 class Ledger(LedgerFile):
@@ -134,13 +133,14 @@ class Ledger(LedgerFile):
         self, where: str = "1", values: Sequence[Any] = (), *, limit: int = -1, forgotten: bool = False
     ) -> list[Run]:
         """Rows, newest first; ``where`` is SQL of our own, ``values`` what stands for its question marks."""
-        known = "1" if forgotten else f"state != '{FORGOTTEN}'"
+        known = "1" if forgotten else f"state IS NOT '{FORGOTTEN}'"
         sql = f"{SELECT} WHERE ({where}) AND {known} ORDER BY created_at DESC, rowid DESC LIMIT ?"
         return self.read(lambda db: _runs(db.execute(sql, (*values, limit))))
 
     def beat(self) -> None:
         """Say that this process lives; to be repeated well within the 15 s of a lease."""
-        self.write(self._enter)
+        if not self._changed:
+            self.write(self._enter)
 
     def let_go(self, run_ids: Iterable[str]) -> None:
         """Hold these runs no longer, where the file is lost: they are forgotten."""
@@ -162,12 +162,10 @@ class Ledger(LedgerFile):
         if run.state in UNDRIVEN or run.owner is None:
             return False
         found = db.execute("SELECT host, pid, begun, beat FROM owners WHERE owner = ?", (run.owner,)).fetchone()
-        return found is not None and time.time() - found[3] < LEASE_SECONDS and not is_gone(*found[:3])
+        if found is None or not isinstance(found[3], (int, float)):
+            return False
+        return time.time() - found[3] < LEASE_SECONDS and not is_gone(*found[:3])
 
 
 def _runs(cursor: sqlite3.Cursor) -> list[Run]:
-    found = []
-    for row in cursor:
-        values = dict(zip(COLUMNS, row, strict=True))
-        found.append(Run(**{**values, **{f: None if values[f] is None else bool(values[f]) for f in FLAGS}}))
-    return found
+    return [Run.read(row) for row in cursor]

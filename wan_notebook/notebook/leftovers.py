@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.config import home
-from wan_notebook.ledger.runs import FILE, OPEN
+from wan_notebook.ledger.runs import FILE, UNFINISHED
 from wan_notebook.notebook.surroundings import notebook_path
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def of_this_notebook(ledger: Ledger, path: Path) -> list[Run]:
     Such a run's own notebook is gone, and the notebook at ``path`` holds its id or that of its cell. Where the front
     end tells no cell's id, the folder has to do.
     """
-    where = f"notebook IS NOT NULL AND (state IN ({', '.join('?' * len(OPEN))}) OR owner = ?)"
-    found = ledger.runs(where, (*OPEN, COLLECTED))
+    found = ledger.runs(f"notebook IS NOT NULL AND ({UNFINISHED} OR owner = ?)", (COLLECTED,))
     homeless = {run.run_id for run in found if run.notebook != str(path) and not Path(run.notebook or "").exists()}
     ids = _ids(path) if homeless else set()
     return [run for run in found if run.notebook == str(path) or (run.run_id in homeless and _belongs(run, path, ids))]
