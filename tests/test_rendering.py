@@ -105,7 +105,9 @@ def test_the_services_word_stands_beside_ours() -> None:
     text = Page(shown).text
     assert "cat RUNNING at the service 0:42" in text
     assert "✓ Send ✓ Queue 0:12 Run 0:30 Save" in text
-    assert shown["text/plain"] == (f"cat: RUNNING 0:42 · wan2.6-i2v-flash 720P 5 s · about 0.125 USD · task {TASK_ID}")
+    assert shown["text/plain"] == (
+        f"cat: RUNNING 0:42 (queue 0:12, run 0:30) · wan2.6-i2v-flash 720P 5 s · about 0.125 USD · task {TASK_ID}"
+    )
 
 
 def test_a_pending_task_can_be_canceled_and_a_running_one_will_be_billed() -> None:

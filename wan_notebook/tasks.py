@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.media.medium import SentMedia
     from wan_notebook.request.declaration import I2VRequest
+    from wan_notebook.words.forecast import Forecast
 
 __all__ = ["UNSENT", "Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"]
 
@@ -286,6 +287,7 @@ class JobUpdate:
     from_run: str | None = None  # the run that was paid for, where this one shows its clip
     private: bool = False  # its texts are neither shown nor written; windows show privacy.hushed(update)
     replay_of: str | None = None  # the run whose request this one repeats
+    forecast: Forecast | None = None  # what this machine knows of the run times of its kind
     sweep: str | None = None  # the sweep it is a member of
     place: int | None = None  # the how-manieth member, from 0
 

@@ -22,7 +22,7 @@ from wan_notebook.errors import JobTimeoutError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.hall.restoration import film_of
 from wan_notebook.hall.session import session
-from wan_notebook.notebook import cells
+from wan_notebook.notebook import cells, lines
 from wan_notebook.notebook.rehearsal import rehearse
 from wan_notebook.request.declaration import I2VRequest, UnknownModelWarning, parameters
 from wan_notebook.tasks import JobState
@@ -167,15 +167,16 @@ def _finish(job: Job, *, force: bool, as_json: bool) -> None:
 
 
 def progress() -> Callable[[JobUpdate], None]:
-    """Prints a line for each new state; nothing is overwritten, so that it reads as well in a log."""
-    last: list[object] = []
+    """Says how a job stands on standard error: one line told anew on a terminal, in a log a line for each new state."""
+    line = lines.line_on(sys.stderr)
 
     def show(update: JobUpdate) -> None:
-        now = [update.state, update.task and update.task.task_status, update.notes]
-        badly = update.state.ended and update.state is not JobState.DOWNLOADED  # what follows says how
-        if now != last and not badly:
-            last[:] = now
-            click.echo(rendering.bundle(update)["text/plain"], err=True)
+        if update.state.ended and update.state is not JobState.DOWNLOADED:
+            line.clear()  # what follows says how
+            return
+        state = (update.state, update.task and update.task.task_status, update.notes)
+        over = update.state is JobState.DOWNLOADED
+        line.tell(update.run_id, rendering.bundle(update)["text/plain"], state=state, over=over)
 
     return show
 

@@ -23,6 +23,7 @@ from wan_notebook.service import polling
 from wan_notebook.service.endings import ended_without_clip, lost_sight, not_known_yet, of_another_key, still_kept
 from wan_notebook.service.inquiries import CANCEL_WORDS, cancel, identify, may_mend_itself
 from wan_notebook.tasks import JobState, TaskStatus
+from wan_notebook.words.forecast import Forecast
 from wan_notebook.words.instants import epoch
 
 if TYPE_CHECKING:
@@ -166,7 +167,9 @@ class Pursuit:
         loop = asyncio.get_running_loop()
         begun, polls, failures, retry_after = loop.time(), 0, 0, None
         update = self.picture()
-        kind = polling.expected(self.journal.run_times(update), update.request.spec.run_seconds)
+        known, documented = self.journal.run_times(update), update.request.spec.run_seconds
+        kind = polling.expected(known, documented)
+        self.tell(forecast=Forecast.of(known, documented, client.simulator_speed or 1.0))
         since = max(0.0, time.time() - (epoch(update.submitted_at) or time.time()))  # from its submit to now
         while not task.status.ended:
             self.mind_ledger()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.hall.session import session
 from wan_notebook.keys import seal
-from wan_notebook.notebook import arguments, cards, frontend
+from wan_notebook.notebook import arguments, cards, frontend, lines
 from wan_notebook.windows import rendering
 from wan_notebook.words import phrases
 
@@ -147,7 +147,8 @@ def generate(request: I2VRequest | None = None, /, *, timeout: float | None = No
     """
     parameters["api_key"] = seal(parameters.get("api_key"))
     arguments.check_types(timeout=timeout)
-    return replace(submit(request, **parameters).result(timeout), show=show_once)
+    job = submit(request, **parameters)
+    return replace(job.result(lines.wait_showing(job, timeout)), show=show_once)
 
 
 async def agenerate(request: I2VRequest | None = None, /, **parameters: Any) -> VideoResult:

@@ -8,6 +8,7 @@ a kernel everything here still works and says less.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import secrets
 import sys
@@ -27,6 +28,7 @@ from wan_notebook.notebook.comms import (
     push,
     revision,
 )
+from wan_notebook.notebook.lines import Troubles, line_on
 from wan_notebook.notebook.surroundings import (
     cell_id,
     execution,
@@ -46,6 +48,7 @@ from wan_notebook.notebook.surroundings import (
     typed,
 )
 from wan_notebook.record.provenance import MIME
+from wan_notebook.tasks import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,21 +81,24 @@ __all__ = [
 ]
 
 log = logging.getLogger("wan_notebook")
-TICK_SECONDS = 0.5  # between two pictures of one state
+TICK_SECONDS = 0.5  # between two pictures
+UNDER_WAY = {state.value for state in JobState if not state.ended}
 
 
 class Display:
     """One output that can be told anew, from any thread.
 
-    Made by :meth:`open`: in a kernel an output with a display id of its own; in IPython's terminal a line of text for
-    every new state; in a script a warning for each kind of trouble that makes a job wait, and otherwise nothing.
+    Made by :meth:`open`: in a kernel an output with a display id of its own, told anew at most twice a second and at
+    once when its job is over; in IPython's terminal a line; in a script a warning for each kind of trouble that makes a
+    job wait, and otherwise nothing.
     """
 
-    def __init__(self, show: Callable[[dict[str, Any]], None], *, tick_seconds: float) -> None:
-        self._show, self._tick_seconds = show, tick_seconds
+    def __init__(self, show: Callable[[dict[str, Any]], None], *, tick_seconds: float, paced: bool = False) -> None:
+        self._show, self._tick_seconds, self._paced = show, tick_seconds, paced
         self._lock = threading.Lock()
         self._shown: dict[str, Any] = {}
         self._shown_at = 0.0
+        self._next: dict[str, Any] | None = None
 
     @classmethod
     def open(cls, bundle: dict[str, Any], run_id: str) -> Display:
@@ -106,9 +112,16 @@ class Display:
             Whose output it is.
         """
         if shell() is None or in_task():
-            return cls(_Troubles().show, tick_seconds=float("inf"))
+            return cls(Troubles().show, tick_seconds=float("inf"))
         if kernel() is None:
-            display = cls(_Lines().show, tick_seconds=float("inf"))
+            line = line_on(sys.stdout)
+            display = cls(
+                lambda shown: line.tell(
+                    run_id, shown["text/plain"], state=revision(shown), over=not _is_under_way(shown)
+                ),
+                tick_seconds=TICK_SECONDS if sys.stdout.isatty() else float("inf"),
+                paced=False,
+            )
             display.update(bundle)
             return display
         from IPython.display import publish_display_data
@@ -119,21 +132,46 @@ class Display:
             # VS Code replaces all outputs of a cell when the metadata of one change: they never do.
             publish_display_data(shown, {}, transient=transient, update=update)
 
-        display = cls(publish, tick_seconds=TICK_SECONDS)
+        display = cls(publish, tick_seconds=TICK_SECONDS, paced=True)
         publish(bundle, update=False)
         display._shown, display._shown_at = bundle, time.monotonic()
         card_shown(bundle)
         return display
 
     def update(self, bundle: dict[str, Any]) -> None:
-        """Show ``bundle`` instead, unless it says the same, or only the clock went on and that was shown just now."""
+        """Show ``bundle`` instead, unless it says the same, or only the clock went on and that was shown just now.
+
+        A new state that comes too soon after the last picture is shown a moment later, if none is newer by then.
+        """
         with self._lock:
             now = time.monotonic()
+            wait = self._shown_at + self._tick_seconds - now
             tick = revision(bundle) is not None and revision(bundle) == revision(self._shown)
-            if bundle == self._shown or (tick and now - self._shown_at < self._tick_seconds):
+            if bundle == self._shown or (tick and wait > 0):
                 return
-            self._show(bundle)
-            self._shown, self._shown_at = bundle, now
+            if self._paced and wait > 0 and _is_under_way(bundle):
+                if self._next is None:
+                    later = threading.Timer(wait, contextvars.copy_context().run, (self._catch_up,))
+                    later.daemon = True
+                    later.start()
+                self._next = bundle
+                return
+            self._put(bundle)
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            if self._next is not None:
+                self._put(self._next)
+
+    def _put(self, bundle: dict[str, Any]) -> None:
+        self._show(bundle)
+        self._shown, self._shown_at, self._next = bundle, time.monotonic(), None
+
+
+def _is_under_way(bundle: dict[str, Any]) -> bool:
+    """Whether a bundle shows a job that will show more."""
+    record = bundle.get(MIME)
+    return isinstance(record, dict) and record.get("state") in UNDER_WAY
 
 
 def ask(question: str) -> bool:
@@ -216,38 +254,6 @@ def _cell_ends(result: object) -> None:
     except KeyboardInterrupt as interrupt:
         said = getattr(interrupt, "__notes__", None) or ["What was submitted goes on."]
         sys.stdout.write(f"Interrupted: no longer waiting. {said[0]}\n")
-
-
-class _Troubles:
-    """A script: nobody sees a card, but a job that waits for half an hour should not do so in silence."""
-
-    def __init__(self) -> None:
-        self._said: set[str] = set()
-
-    def show(self, bundle: dict[str, Any]) -> None:
-        from wan_notebook.engine.delivery import SAFE
-        from wan_notebook.engine.pursuit import NO_WORD, TROUBLE
-        from wan_notebook.engine.submission import NOT_YET
-
-        record = bundle.get(MIME) or {}
-        for head in (NOT_YET, TROUBLE, NO_WORD, SAFE):
-            note = next((note for note in record.get("notes", ()) if note.startswith(head)), None)
-            if note is not None and head not in self._said:
-                self._said.add(head)
-                log.warning("%s: %s", record.get("name") or record.get("run_id"), note)
-
-
-class _Lines:
-    """A terminal: one line for each new state, none twice."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def show(self, bundle: dict[str, Any]) -> None:
-        line = str(bundle.get("text/plain", ""))
-        if line != self._last:
-            sys.stdout.write(f"{line}\n")
-        self._last = line
 
 
 def _somebody_there() -> bool:

@@ -7,22 +7,22 @@ There is no ``role="status"`` either: the clock would be read aloud twice a seco
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.facts.catalog import catalog
-from wan_notebook.tasks import UNSENT, JobState, TaskStatus
+from wan_notebook.tasks import JobState
+from wan_notebook.windows import progress
 from wan_notebook.windows.asked import Asked, frames_as_sent
-from wan_notebook.windows.player import NOT_REAL, Film, figure, text_line
+from wan_notebook.windows.player import Film, figure, text_line
 from wan_notebook.words import markup
 from wan_notebook.words.addresses import expires, public_url
 from wan_notebook.words.answers import address
 from wan_notebook.words.markup import MUTED, code, fact, row, tag
-from wan_notebook.words.phrases import clean, clock, moment, price, shortened
+from wan_notebook.words.phrases import clean, clock, moment, shortened
 from wan_notebook.words.privacy import hushed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wan_notebook.tasks import JobUpdate, VideoResult
@@ -83,8 +83,8 @@ def bundle(
         film = Film(update.clip, update.cost, update.task, update.name, update.folder, update.simulated)
         below = (_times(update), notes, _prompts(update), _parameters(update))
         return _finished(film, embed_limit, below, beside)
-    page = _ended(update, notes) if update.state.ended else _working(update, notes)
-    return {"text/html": str(page), "text/plain": _state_line(update)}
+    page = _ended(update, notes) if update.state.ended else progress.working(update, _prompts(update), notes)
+    return {"text/html": str(page), "text/plain": _ending_line(update) if update.state.ended else progress.line(update)}
 
 
 def video_bundle(result: VideoResult, folder: Path | None = None, embed_limit: int = 0) -> dict[str, Any]:
@@ -123,90 +123,6 @@ def _finished(
     return data
 
 
-# A job at work
-
-
-def _working(update: JobUpdate, notes: Html | None) -> Html:
-    how_to = row(*_how_to(update), f"as of {datetime.fromtimestamp(update.now, UTC):%H:%M:%S} UTC")
-    return markup.card(
-        markup.BLUE,
-        _head(update, _state_words(update), clock(update.elapsed_seconds)),
-        _steps(update),
-        _strip(update),
-        frames_as_sent(update.media),
-        _prompts(update),
-        notes,
-        tag("div", how_to, style=f"margin-top:6px;{MUTED}"),
-    )
-
-
-def _head(update: JobUpdate, *words: str) -> Html | None:
-    name = tag("strong", update.name or "Image to video", style=markup.NAME)
-    return row(name, *words, update.simulated and markup.badge(NOT_REAL), style="margin:0")
-
-
-def _service_word(update: JobUpdate) -> str:
-    return shortened(clean(update.task.task_status), 30) if update.task else ""
-
-
-def _state_words(update: JobUpdate) -> str:
-    """The state in plain words, with the service's own word."""
-    if update.state in UNSENT:
-        return f"{'preparing' if update.state is JobState.WAITING else 'waiting for its turn'}: nothing is sent yet"
-    if update.state is JobState.SUBMITTING or update.task is None:
-        return "sending the request"
-    if not update.task.task_status:
-        return "asking the service for this task"
-    words = f"{_service_word(update)} at the service"
-    if update.state is JobState.DOWNLOADING:
-        return f"{words}, saving the clip"
-    known = update.task.status.value == update.task.task_status.strip().upper()
-    return words if known else f"{words} (a word not known here; still followed)"
-
-
-def _steps(update: JobUpdate) -> Html:
-    status = update.task.status if update.task and update.state is not JobState.SUBMITTING else None
-    place = 0 if status is None else {TaskStatus.PENDING: 1, TaskStatus.RUNNING: 2}.get(status, 3)
-    if update.task and not update.task.task_status:
-        place = 1  # it was sent; more is not known yet
-    queue, run = (f" {clock(s)}" if s is not None else "" for s in (update.queue_seconds, update.run_seconds))
-    return markup.steps(
-        ("Send", f"Queue{queue}", f"Run{run}", "Save"), 3 if update.state is JobState.DOWNLOADING else place
-    )
-
-
-def _how_to(update: JobUpdate) -> Iterator[Html]:
-    status = update.task.status if update.task else None
-    job = update.handle
-    if status is TaskStatus.PENDING:
-        yield tag("span", code(f"{job}.cancel()"), " stops it while it is PENDING")
-    elif _service_word(update).upper() == TaskStatus.RUNNING:
-        billed = "a real one would be billed" if update.simulated else "will be billed"
-        yield tag("span", f"A RUNNING task cannot be stopped and {billed}")
-    yield tag("span", code(f"{job}.result()"), " waits for the clip")
-
-
-def _strip(update: JobUpdate) -> Html:
-    """What is asked, each value marked as given or default, and what it costs."""
-    quota = f" · free quota: {update.cost.free_quota}" if update.cost and update.cost.free_quota else ""
-    cost = fact("Price", price(update.cost, simulated=update.simulated), "" if update.simulated else quota)
-    elsewhere = not update.cost or update.cost.region.casefold() != update.region.casefold()  # else the price names it
-    region = fact("Region", update.region.title() if elsewhere else "")
-    task = fact("Task id", update.task and code(update.task.task_id))
-    return markup.facts(*Asked(update.request, update.seed).strip(), cost, region, fact("Clip", _clip(update)), task)
-
-
-def _clip(update: JobUpdate) -> str:
-    """What the file will be: known for certain only once it is there. Nothing of a task that was made elsewhere."""
-    asked = Asked(update.request, update.seed)
-    if not update.request.media_facts:
-        return ""
-    size = asked.shape(update.media)
-    shape = f"about {size[0]}×{size[1]}" if size else "size unknown"
-    sound = {True: "sound", False: "silent", None: "sound unknown"}[asked.sound]
-    return f"{shape} · {catalog().service.fps} fps · {sound}"
-
-
 # A job that ended without a clip
 
 
@@ -221,7 +137,9 @@ def _ended(update: JobUpdate, notes: Html | None) -> Html:
         fact("Code of the service", task.code and code(task.code)),
     )
     link = _living_link(update) if update.state is JobState.UNDELIVERED else None
-    return markup.card(colour, _head(update, headline), *lines, link, ids, notes, _prompts(update), _parameters(update))
+    return markup.card(
+        colour, progress.head(update, headline), *lines, link, ids, notes, _prompts(update), _parameters(update)
+    )
 
 
 def _living_link(update: JobUpdate) -> Html | None:
@@ -282,18 +200,16 @@ def _parameters(update: JobUpdate) -> Html:
     )
 
 
-def _state_line(update: JobUpdate) -> str:
-    """The card in one line, for terminals and viewers without HTML."""
+def _ending_line(update: JobUpdate) -> str:
+    """The card of a job that ended without a clip in one line."""
     task = update.task
-    name = update.name or "wan"
-    paid = "simulated, nothing billed" if update.simulated else str(update.cost or "price unknown")
-    if update.state.ended:
-        headline, _, otherwise = ENDS[update.state]
-        said = [f"{name}: {headline}", update.error or otherwise, update.hint, update.simulated and "simulated"]
-        ids = [task and f"task {task.task_id}", task and task.request_id and f"request {task.request_id}"]
-        line = shortened(clean(" · ".join(part for part in said if part)), MESSAGE)
-        return " · ".join((line, *(clean(one) for one in ids if one)))
-    asked = " ".join(map(Asked(update.request, update.seed).words, ("model", "resolution", "duration")))
-    word = (_service_word(update) if update.state is JobState.FOLLOWING else "") or update.state.value
-    parts = [f"{name}: {word} {clock(update.elapsed_seconds)}", asked, paid, task and f"task {task.task_id}"]
-    return clean(" · ".join(part for part in parts if part))
+    headline, _, otherwise = ENDS[update.state]
+    said = [
+        f"{update.name or 'wan'}: {headline}",
+        update.error or otherwise,
+        update.hint,
+        update.simulated and "simulated",
+    ]
+    ids = [task and f"task {task.task_id}", task and task.request_id and f"request {task.request_id}"]
+    line = shortened(clean(" · ".join(part for part in said if part)), MESSAGE)
+    return " · ".join((line, *(clean(one) for one in ids if one)))
