@@ -192,6 +192,29 @@ def test_when_the_process_that_paid_is_killed_the_other_one_drives_the_job_on(se
     assert (paid.state, paid.clip_path, paid.amount) == ("downloaded", two["path"], "0.05")
 
 
+def test_a_job_that_is_canceled_while_it_takes_over_leaves_the_paid_run_open(server, tmp_path, home, monkeypatch):
+    monkeypatch.setenv("WAN_NOTEBOOK_HOME", str(home))
+    server.on("POST", SUBMIT, Answer(body=PENDING, headers=FAST))
+    server.on("GET", "/tasks/", RUNNING)
+    first = start(server.base_url, tmp_path, home)
+    until(lambda: Ledger(home).runs("task_id IS NOT NULL"))
+    first.kill()
+    first.communicate()
+    (paid,) = Ledger(home).runs()
+    gate = Gate(body=RUNNING.body, headers=FAST)
+    server.on("GET", "/tasks/task-1", RUNNING, gate)  # the first look is whether it is a simulator
+    given = {"prompt": "A cat.", "image": PHOTO, "duration": 2, "audio": False}
+    second = wan.submit(**given, base_url=server.base_url, api_key=KEY, output_dir=tmp_path / "clips")
+    until(lambda: any("already paid as" in note for note in second.update.notes) and gate.arrived.is_set())
+    assert not second.cancel()
+    assert Ledger(home).run(paid.run_id).state == "following"
+    ended = Answer(body={"output": {"task_id": "task-1", "task_status": "FAILED"}}, headers=FAST)
+    server.on("GET", "/tasks/task-1", ended)
+    gate.let.set()
+    assert isinstance(second.exception(60), wan.TaskFailedError)
+    assert server.count("POST", SUBMIT) == 1
+
+
 def test_killed_between_the_submit_and_its_answer_nothing_is_paid_twice_and_it_is_said(server, tmp_path, home, clip):
     ready(server, clip)
     gate = Gate(body=PENDING, headers=FAST)

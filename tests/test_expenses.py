@@ -22,9 +22,9 @@ def ledger(tmp_path) -> Ledger:
     return Ledger(tmp_path / "home")
 
 
-def paid(ledger, folder="/p", state="downloaded", amount="0.1", currency="USD", *, simulated=False, **more) -> str:
+def paid(ledger, project="/p", state="downloaded", amount="0.1", currency="USD", *, simulated=False, **more) -> str:
     run_id = f"run-{next(NUMBERS)}"
-    more = {"asked_key": "k", "reuse_key": run_id, "project": str(folder), **more}
+    more = {"asked_key": "k", "reuse_key": run_id, "project": str(project), **more}
     ledger.add(Run(run_id, state, time.time(), amount=amount, currency=currency, simulated=simulated, **more))
     return run_id
 
@@ -59,6 +59,12 @@ def test_a_project_is_a_folder_with_all_below_it_however_it_is_spelt(ledger, tmp
     assert cats.in_project().sums == {"USD": Decimal("0.3")}
     assert Purse(ledger, str(tmp_path), simulated=False).in_project().sums == {"USD": Decimal("0.6")}
     assert Purse(ledger, "/", simulated=False).in_project().sums == {"USD": Decimal("0.6")}
+
+
+def test_money_counts_for_the_folder_it_is_in_and_for_the_project_it_was_declared_for(ledger):
+    paid(ledger, "/p", folder="/elsewhere/deep")
+    for project in ("/p", "/elsewhere"):
+        assert Purse(ledger, project, simulated=False).in_project().sums == {"USD": Decimal("0.1")}
 
 
 def test_a_run_that_waits_in_a_process_that_ended_was_never_sent_and_binds_no_money(ledger, tmp_path):

@@ -102,13 +102,12 @@ def test_a_renamed_notebook_has_its_open_runs_by_the_ids_it_holds(ledger, tmp_pa
 
 def test_a_moved_notebooks_run_is_saved_where_the_notebook_is_now(tmp_path):
     (tmp_path / "new").mkdir()
-    run = Run("r", "following", 1.0, folder=str(tmp_path / "old"), outputs=str(tmp_path / "old/clips"), project="/old")
+    run = Run("r", "following", 1.0, folder=str(tmp_path / "old"), outputs=str(tmp_path / "old/clips"))
     now = moved_notebook(run, tmp_path / "new" / "a.ipynb")
     assert (now.folder, now.outputs) == (str(tmp_path / "new"), str(tmp_path / "new/clips"))
-    assert now.project == str(tmp_path / "new")
     (tmp_path / "old" / "clips").mkdir(parents=True)
     now = moved_notebook(run, tmp_path / "new" / "a.ipynb")
-    assert (now.outputs, now.project) == (str(tmp_path / "old/clips"), "/old"), "only the notebook was moved"
+    assert now.outputs == str(tmp_path / "old/clips"), "only the notebook was moved"
 
 
 @pytest.fixture(scope="module")

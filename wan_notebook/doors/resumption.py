@@ -90,9 +90,7 @@ def _at_home(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         now = run if path is None or run.notebook == str(path) else moved_notebook(run, path)
         if now is not run:
-            ledger.update(
-                run.run_id, notebook=now.notebook, folder=now.folder, outputs=now.outputs, project=now.project
-            )
+            ledger.update(run.run_id, notebook=now.notebook, folder=now.folder, outputs=now.outputs)
         home.append(now)
     return home
 

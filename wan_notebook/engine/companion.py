@@ -116,7 +116,7 @@ async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
             when = moment(run.created_at)
             raise BudgetError(f"the same request is under way since {when} ({run.run_id}), and {OTHER_KEY}.", hint=PAY)
         life.journal.adopt(run)
-        life.tell(task=task, submitted_at=iso_utc(run.submitted_at or run.created_at))
+        life.tell(state=JobState.FOLLOWING, task=task, submitted_at=iso_utc(run.submitted_at or run.created_at))
         life.note(f"already paid as {run.run_id} of {moment(run.created_at)}: followed to its end, 0 spent")
         return await life.pick_up(task)
     if run.state == JobState.WAITING:  # given up by now
@@ -138,7 +138,8 @@ async def _found_again(life: Pursuit, run: Run) -> Clip | None:
     if found.remark:
         life.note(found.remark)
     # nobody had answered the process that sent it
-    life.tell(simulated=client.simulator_speed is not None, submitted_at=iso_utc(run.sent_at or run.created_at))
+    simulated, sent = client.simulator_speed is not None, iso_utc(run.sent_at or run.created_at)
+    life.tell(state=JobState.FOLLOWING, task=found.task, simulated=simulated, submitted_at=sent)
     life.journal.adopt(run)
     return await life.pick_up(found.task)
 

@@ -28,6 +28,7 @@ from wan_notebook.request.provision import MOST_PINNED, needs_fetching, pinned, 
 from wan_notebook.service.inquiries import may_mend_itself
 from wan_notebook.service.wire import encode
 from wan_notebook.tasks import JobState, iso_utc
+from wan_notebook.words.phrases import moment
 from wan_notebook.words.privacy import sealed_body
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = ["Life"]
 
 NOT_THE_SAME = "what would be sent is not what the record says was sent"
 UNSENT = "Give the inputs of that run. Nothing was sent and nothing is billed"
+PAID_ANEW = "paid anew: an earlier run, {} of {}, expired at the service before its clip was saved"
 
 
 class Life(Submission):
@@ -193,5 +195,7 @@ class Life(Submission):
         earlier = await aside(lambda: journal.claim(self.picture()))
         if earlier is None and self.picture().state is JobState.PLANNED:
             self.tell(state=JobState.WAITING)
+        if earlier is None and (lost := journal.expired) is not None:
+            self.note(PAID_ANEW.format(lost.run_id, moment(lost.created_at)))
         self.mind_ledger()
         return earlier

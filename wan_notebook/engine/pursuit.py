@@ -40,6 +40,7 @@ __all__ = ["Plan", "Pursuit", "Refusal"]
 
 Refusal = TransportError | ServiceError
 
+LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
 TROUBLE = "network trouble, the task is still yours"
 LEDGER = "the ledger "  # how what is said of it begins
 NO_WORD = "the service gives no word of the task, which is still yours"
@@ -257,8 +258,8 @@ class Pursuit:
 
     def mind_ledger(self) -> None:
         """Keep the card's remark about the ledger true."""
-        if trouble := self.journal.trouble:
-            self.note(trouble, instead_of=LEDGER)
+        if trouble := self.journal.ledger.trouble:
+            self.note(f"{trouble}: {LOST_WITHOUT}", instead_of=LEDGER)
         else:
             self.unnote(LEDGER)
 

@@ -85,8 +85,7 @@ class Submission(Pursuit):
             if run is not None:
                 raise OvertakenError(run) if run.task_id == task.task_id else _two_tasks(run, task)
             self.tell(state=JobState.FOLLOWING, task=task, simulated=simulated, submitted_at=iso_utc(now))
-            if self.journal.trouble:
-                self.note(self.journal.trouble)
+            self.mind_ledger()
             return task
 
         task = await self._patiently(client, send, _made_no_task)

@@ -84,8 +84,9 @@ class Purse:
     def in_project(self) -> Spent:
         """What was ever spent or promised in the project, by whichever kernel or command."""
         below = self.project if self.project.endswith(os.sep) else self.project + os.sep
-        where = "(COALESCE(project, folder) = ? OR substr(COALESCE(project, folder), 1, ?) = ?)"
-        return self._spent(where, self.project, len(below), below)
+        one = "({0} = ? OR substr({0}, 1, ?) = ?)"  # where it was declared, and where it is
+        where = f"({one.format('project')} OR {one.format('folder')})"
+        return self._spent(where, *(self.project, len(below), below) * 2)
 
     def _spent(self, where: str, *values: Any) -> Spent:
         """What the runs in question cost; one whose kind is not known counts as either."""

@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wan_notebook.errors import WanError
+from wan_notebook.errors import BudgetError, WanError
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.identity import reuse_key
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from wan_notebook.media.medium import SentMedia
     from wan_notebook.tasks import Cost, JobUpdate
 
-__all__ = ["LOST_WITHOUT", "Journal"]
-
-LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
+__all__ = ["Journal"]
 
 MINE = ("amount", "currency", "estimated", "sent_sha256", "seed")  # of a row, where another run's is written with it
 
@@ -65,9 +63,12 @@ class Journal(Page):
     terms : Terms
     turn : Turn
         The run's place among the requests of its execution; given when it is started.
+    expired : Run or None
+        An earlier run of the same request that the service had forgotten before its clip was saved.
     """
 
     turn: Turn
+    expired: Run | None
 
     def __init__(
         self,
@@ -82,15 +83,9 @@ class Journal(Page):
         super().__init__(ledger, run if run.account else replace(run, account=account))
         self.simulated, self._account = simulated, account
         self.terms, self._record = terms, record
-        self._written, self._in_file, self._rev = False, False, -1
-        self._said: dict[str, Any] = {}
+        self._written, self._in_file, self._rev, self._said = False, False, -1, dict[str, Any]()
         self._adopted: str | None = None
-        self._passed: set[str] = set()
-
-    @property
-    def trouble(self) -> str:
-        """What the person should know about the ledger; empty while all is well."""
-        return f"{self.ledger.trouble}: {LOST_WITHOUT}" if self.ledger.trouble else ""
+        self._passed, self.expired = set[str](), None
 
     @property
     def _useless(self) -> tuple[str, ...]:
@@ -156,9 +151,15 @@ class Journal(Page):
         run = replace(self._run, **columns | {"request": canonical_json(asked)})
 
         def judge(same: Sequence[Run]) -> Run | None:
-            found = self._choose(same, self.simulated)
+            alike = [one for one in same if self._alike(one)]
+            found = next(filter(self._is_usable, alike), None)
+            if found is None and update.cost is None:
+                raise BudgetError("not submitted: its price was never looked up.")
             if found is None and update.cost is not None:
                 self.check(update.cost)
+                self.expired = next(
+                    (one for one in alike if one.state == JobState.EXPIRED and not self.terms.force), None
+                )
             return found
 
         found = self.ledger.claim(run, judge)
@@ -255,12 +256,9 @@ class Journal(Page):
             theirs = {name: value for name, value in said.items() if name not in MINE}
             self._safely(lambda: self.ledger.update(run_id, mine=True, **theirs))
 
-    def _choose(self, same: Sequence[Run], simulated: bool | None) -> Run | None:
-        for run in same:  # one of which it is not known whether it is real may be paid for, and counts
-            alike = run.simulated is simulated or None in (run.simulated, simulated)
-            if self._is_usable(run) and alike:
-                return run
-        return None
+    def _alike(self, run: Run) -> bool:
+        """Whether it is real as this one is, or simulated; where that is not known it may be paid for, and counts."""
+        return run.simulated is self.simulated or None in (run.simulated, self.simulated)
 
     def _trust(self, terms: Terms, ask: Callable[[str], bool] | None = None) -> Terms:
         """The same terms, once it is sure that what is paid can be written down, or that this was confirmed."""

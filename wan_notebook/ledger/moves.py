@@ -43,7 +43,6 @@ def moved_notebook(run: Run, notebook: Path) -> Run:
         notebook=str(notebook),
         folder=new,
         outputs=outputs if gone or not Path(run.outputs).is_dir() else run.outputs,
-        project=os.path.realpath(new) if gone else run.project,
     )
 
 
@@ -69,11 +68,10 @@ def _is_clip(path: Path, run: Run) -> bool:
 
 
 def _move(ledger: Ledger, old: str, new: str) -> None:
-    """Everything of a folder and below it."""
+    """Everything of a folder and below it; what it cost counts for either place."""
     below = old.rstrip(os.sep) + os.sep
     where = "folder = ? OR substr(folder, 1, ?) = ?"
     runs = ledger.runs(where, (old, len(below), below), forgotten=True)
-    project = next((run.project for run in runs if run.folder == old and run.project), old)
     for run in runs:
         clip = _rebased(run.clip_path, old, new)
         ledger.update(
@@ -81,7 +79,6 @@ def _move(ledger: Ledger, old: str, new: str) -> None:
             notebook=_rebased(run.notebook, old, new),
             folder=_rebased(run.folder, old, new),
             outputs=_rebased(run.outputs, old, new),
-            project=_rebased(run.project, project, os.path.realpath(new)),
             clip_path=clip if clip and Path(clip).is_file() else run.clip_path,
         )
 
