@@ -35,6 +35,13 @@ with ThreadPoolExecutor(16) as pool:
     found = list(pool.map(lambda _: session().ledger, range(200)))
 print(len(set(map(id, found))))
 """
+MACHINE = """
+import socket, sys
+socket.gethostname = lambda: sys.argv[1]
+import wan_notebook as wan
+request = wan.I2VRequest(prompt="Up.", image=sys.argv[2], duration=2, audio=False)
+print(wan.generate(request, base_url=sys.argv[3]).record["from_run"])
+"""
 SUBMIT = ("submit", 200)
 
 pytestmark = pytest.mark.full
@@ -241,3 +248,20 @@ def test_a_task_without_a_key_or_picture_on_its_worker_says_so(tmp_path, photos,
             assert type(failed) is wan.InvalidRequestError
             assert "read_bytes()" in str(failed)
             assert sim.requests == []
+
+
+def test_another_machine_on_the_same_home_takes_over_what_the_first_one_paid_for(sim, tmp_path, photos):
+    sim.speed = 1
+
+    def machine(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", MACHINE, name, str(photos / "chelsea.png"), sim.base_url]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    first = machine("first")
+    until(lambda: sim.answers.get(("query", 200)))
+    first.kill()
+    first.communicate()
+    sim.speed = 60
+    told, _ = machine("second").communicate(timeout=90)
+    assert told.startswith("run-")
+    assert sim.answers[SUBMIT] == 1
