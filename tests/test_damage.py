@@ -128,10 +128,10 @@ def test_the_form_says_it_and_asks_with_its_box(here, home, server):
     assert form.jobs == []
     assert "cannot be used" in form.remarks.value
     assert str(home / FILE) in form.remarks.value
-    assert "The ledger" in form.confirmed.description
+    assert "The ledger" in form.price.confirmed.description
     assert form.generate.disabled
     assert server.count("POST") == 0
-    form.confirmed.value = True
+    form.price.confirmed.value = True
     form.generate.click()
     assert form.jobs[0].result(30).path.is_file()
     assert server.count("POST") == 1
