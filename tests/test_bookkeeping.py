@@ -83,8 +83,18 @@ def test_costs_never_mix_currencies_nor_simulated_with_real_and_count_nothing_tw
     }
     assert dollars == {"m1": "0.5", "m2": "0.25"}
     assert "a.ipynb" in str(bookkeeping.spent(ledger, "--by notebook"))
-    with pytest.raises(InvalidRequestError, match="day, model or notebook"):
+    with pytest.raises(InvalidRequestError, match="day, model, notebook or project"):
         bookkeeping.spent(ledger, "--by mood")
+
+
+def test_what_the_budgets_leave_is_said_with_the_costs(ledger, monkeypatch):
+    monkeypatch.setenv("WAN_NOTEBOOK_BUDGET", "5 USD")
+    monkeypatch.setenv("WAN_NOTEBOOK_PROJECT_BUDGET", "9 USD")
+    said = CliRunner().invoke(cli, ["costs", "--by", "project"]).output
+    assert "Of the 5 USD of this session 0.25 USD is spent or promised." in said
+    assert "Of the 9 USD of this project 0 is spent or promised." in said
+    (unknown,) = [told for told in bookkeeping.costs_by(ledger, "day").data if told["unknown"]]
+    assert unknown["amount"] is None, "an unknown price is no 0"
 
 
 def test_the_cache_is_shown_and_pruned_without_deleting_a_clip(ledger, tmp_path):

@@ -154,6 +154,20 @@ def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filter
 
 
 @cli.command()
+@click.option("--by", type=click.Choice(["day", "model", "notebook", "project"]), default="day", show_default=True)
+@click.option("--since", help="Only begun since this date or time, e.g. 2026-11-24.")
+@AS_JSON
+def costs(by: str, since: str | None, as_json: bool) -> None:
+    """Say what was spent: each currency for itself, simulated runs apart, and what the budgets leave."""
+    from wan_notebook.config import home
+    from wan_notebook.doors import bookkeeping
+    from wan_notebook.ledger.store import Ledger
+
+    found = bookkeeping.costs_by(Ledger(home()), by, since=since)
+    click.echo(json.dumps(found.data, indent=2, ensure_ascii=False) if as_json else str(found))
+
+
+@cli.command()
 @click.option("--wait", is_flag=True, help="Follow also those that are still under way, to their end.")
 def collect(wait: bool) -> None:
     """Save the clip of every open run that is finished at the service, in whichever notebook it was begun.

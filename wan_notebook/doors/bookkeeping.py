@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wan_notebook.doors.options import Parser, add, read
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.ledger import expenses, moves
+from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.runs import LATER, OPEN, OVER, UNDRIVEN, UPDATE
 from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, money, select
-from wan_notebook.notebook import frontend
+from wan_notebook.notebook import arguments, frontend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
 
-__all__ = ["cached", "forget", "jobs", "runs", "spent"]
+__all__ = ["cached", "costs_by", "forget", "jobs", "runs", "spent"]
 
 LIMIT = 50
 DAY_SECONDS = 24 * 3600
@@ -73,12 +76,34 @@ def jobs(ledger: Ledger, line: str) -> Statement:
 
 
 def spent(ledger: Ledger, line: str) -> Statement:
-    """``%wan_costs [--by day|model|notebook] [--since DATE]``: what was spent."""
+    """``%wan_costs [--by day|model|notebook|project] [--since DATE]``: what was spent, and what the budgets leave."""
     parser = Parser("%wan_costs")
-    add(parser, "by", flag=False, text="day (default), model or notebook")
+    add(parser, "by", flag=False, text="day (default), model, notebook or project")
     add(parser, "since", flag=False, text="a date")
     said = read(parser, line, str)
-    return costs(ledger.runs(*select(since=said.get("since")), forgotten=True), said.get("by") or "day")
+    return costs_by(ledger, said.get("by") or "day", since=said.get("since"))
+
+
+def costs_by(ledger: Ledger, by: str, *, since: str | None = None) -> Statement:
+    """What was spent, forgotten runs included, and what of the budgets that hold here is spent or promised.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is not grouped by that, or ``since`` is no date.
+    """
+    told = costs(ledger.runs(*select(since=since), forgotten=True), by)
+    terms = arguments.terms(force=False, yes=False, max_cost=None)
+    purse = Purse(ledger, terms.folder or os.path.realpath(frontend.notebook_folder()), simulated=False)
+    budgets = [
+        f"Of the {limit} of this {name} {spent} is spent or promised."
+        for name, limit, spent in (
+            ("session", terms.session, purse.in_session()),
+            ("project", terms.project, purse.in_project()),
+        )
+        if limit is not None
+    ]
+    return replace(told, remarks=[*budgets, *told.remarks])
 
 
 def cached(ledger: Ledger, line: str) -> Statement | str:

@@ -67,7 +67,7 @@ def wan_resume(line: str = "") -> None:
 
 
 def wan_costs(line: str = "") -> None:
-    """``%wan_costs [--by day|model|notebook] [--since DATE]``: what was spent; simulated runs apart."""
+    """``%wan_costs [--by day|model|notebook|project] [--since DATE]``: what was spent; simulated runs apart."""
     _show_books("spent", line)
 
 

@@ -47,6 +47,10 @@ class Spent:
     sums: Mapping[str, Decimal] = field(default_factory=dict)
     unknown: int = 0
 
+    def __str__(self) -> str:
+        known = [f"{self.sums[name].normalize():f} {name}" for name in sorted(self.sums)]
+        return " + ".join([*known, *([f"{self.unknown} of unknown price"] if self.unknown else [])]) or "0"
+
 
 @dataclass(frozen=True)
 class Purse:
@@ -105,7 +109,7 @@ class Purse:
             if state == "waiting" and (process[0] is None or is_gone(*process)):
                 continue  # it was never sent, and nobody is left who would
             price = amount(paid)
-            if price is None:
+            if price is None or not currency:
                 unknown += 1
             else:
                 sums[currency] = sums.get(currency, Decimal(0)) + price

@@ -28,6 +28,7 @@ BY: dict[str, Callable[[Run], str]] = {
     "day": lambda run: f"{datetime.fromtimestamp(run.created_at, UTC):%Y-%m-%d}",
     "model": lambda run: run.model or "unknown",
     "notebook": lambda run: run.notebook or f"{run.folder or '?'} (no notebook)",
+    "project": lambda run: run.project or run.folder or "unknown",
 }
 TOLD = (
     "run_id", "state", "model", "region", "endpoint", "simulated", "task_id", "request_id", "name", "notebook",
@@ -150,12 +151,12 @@ def listed(runs: Sequence[Run], driven: Callable[[Run], bool], *, more: bool = F
 
 
 def costs(runs: Iterable[Run], by: str) -> Statement:
-    """What was spent, by day, model or notebook: each currency for itself, simulated runs apart.
+    """What was spent, by day, model, notebook or project: each currency for itself, simulated runs apart.
 
     Raises
     ------
     InvalidRequestError
-        ``by`` is none of the three.
+        ``by`` is none of the four.
     """
     if by not in BY:
         raise InvalidRequestError([Problem("by", shown(by), "costs are not grouped by that", one_of(BY))])
@@ -193,12 +194,13 @@ def money(runs: Sequence[Run]) -> str:
 
 
 def _once_each_task(runs: Iterable[Run]) -> list[Run]:
-    """The runs without those that followed a task whose cost stands in another one: attached after it was paid."""
-    attached_last = sorted(runs, key=lambda run: run.asked_key is None)
-    found: dict[str, Run] = {}
-    for run in attached_last:
-        found.setdefault(run.task_id or run.run_id if run.from_run is None else run.run_id, run)
-    return list(found.values())
+    """The runs without those that only follow a task whose cost stands in another row: attached to it."""
+    told, found = set(), []
+    for run in sorted(runs, key=lambda run: run.asked_key is None):
+        if run.asked_key is not None or run.from_run is not None or run.task_id not in told:
+            found.append(run)
+        told.add(run.task_id or run.run_id)
+    return found
 
 
 def cache(runs: Sequence[Run]) -> Statement:
