@@ -41,6 +41,7 @@ class Account:
         self.newest_first, self.speed = newest_first, speed
         self.tasks: list[Made] = []
         self.prompts: list[str] = []  # of every POST
+        self.asked: list[str] = []  # tasks that were looked at
         self.lose, self.accept = False, True
         self.hold, self.late, self.shown_after, self.looks = 0.0, 0.0, 0, 0
         self.arrive: int | None = None  # so many of those that are lost make a task
@@ -100,6 +101,7 @@ class Account:
 
     def told(self, task_id: str) -> dict[str, Any]:
         """One task."""
+        self.asked.append(task_id)
         one = next(one for one in self.tasks if one.task_id == task_id)
         said = {"task_id": task_id, "task_status": "FAILED", "orig_prompt": one.prompt, "code": "InternalError"}
         return {"output": said, "request_id": "query"}

@@ -51,6 +51,10 @@ class Gate(Answer):
         self.let.wait(30)
 
 
+class HalfWay(Gate):
+    """A gate behind the first half of the answer."""
+
+
 class Hostile:
     """``with Hostile() as server: server.on("POST", "/services", Answer(500))``; the last answer of a list repeats."""
 
@@ -100,7 +104,8 @@ class Hostile:
                 path = self.path.removeprefix("/api/v1")
                 hostile.asked.append(Asked(self.command, path, dict(self.headers), body))
                 answer = hostile._find(self.command, path)
-                if isinstance(answer, Gate):
+                half_way = isinstance(answer, HalfWay)
+                if isinstance(answer, Gate) and not half_way:
                     answer.pass_through()
                 if answer.drop:
                     self.close_connection = True
@@ -111,7 +116,11 @@ class Hostile:
                 for name, value in {**usual, **answer.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data)
+                half = len(data) // 2 if half_way else 0
+                self.wfile.write(data[:half])
+                if isinstance(answer, HalfWay):
+                    answer.pass_through()
+                self.wfile.write(data[half:])
 
             do_GET = do_POST = _serve  # noqa: N815  the names http.server looks for
 

@@ -17,7 +17,7 @@ from hostile import PENDING, Answer, Hostile
 from test_faults import a_clip
 
 import wan_notebook as wan
-from wan_notebook.engine.clips import check_folder, keep_input, reserve, settle, stem_for
+from wan_notebook.engine.clips import check_folder, discard, keep_input, reserve, settle, stem_for
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.media.medium import SentMedia
 
@@ -42,25 +42,33 @@ ITEM = SentMedia(
     "name", ["../../etc/passwd", "/root", "a/b", "..", "C:\\x", "\0", "\u202egpj", "-rf", "x" * 500]
 )
 def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
-    final, part = reserve(tmp_path, stem_for(name, "2026-11-23T19:25:01.123Z"))
+    stem = stem_for(name, "2026-11-23T19:25:01.123Z")
+    part = reserve(tmp_path, stem, "run-0123456789abcdef")
+    final = settle(part, tmp_path, stem)
     assert final.parent == part.parent == tmp_path
     assert final.name.isascii()
-    assert len(final.name) < 100
+    assert len(part.name) < 130
 
 
 def test_a_name_that_is_taken_is_left_alone_even_by_a_link_that_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "cat.mp4").symlink_to(tmp_path.parent / "elsewhere.mp4")
     (tmp_path / "cat-2.mp4").write_bytes(b"mine")
-    (tmp_path / "cat-3.mp4.part").symlink_to(tmp_path.parent / "elsewhere.mp4")
-    final, part = reserve(tmp_path, "cat")
-    assert (final.name, part.name) == ("cat-4.mp4", "cat-4.mp4.part")
+    (tmp_path / "cat.run-1.mp4.part").symlink_to(tmp_path.parent / "elsewhere.mp4")
+    part = reserve(tmp_path, "cat", "run-1")
     part.write_bytes(b"clip")
-    settle(part, final)
-    assert final.read_bytes() == b"clip"
+    final = settle(part, tmp_path, "cat")
+    assert (final.name, final.read_bytes()) == ("cat-3.mp4", b"clip")
     assert not (tmp_path.parent / "elsewhere.mp4").exists()
-    with pytest.raises(OSError, match="exists"):
-        settle(final, tmp_path / "cat-2.mp4")
     assert (tmp_path / "cat-2.mp4").read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cat-2.mp4", "cat-3.mp4", "cat.mp4"]
+
+
+def test_what_a_killed_process_left_of_a_clip_is_made_anew_and_nobody_elses(tmp_path: Path) -> None:
+    for name in ("cat.run-1.mp4.part", "cat.run-2.mp4.part", "cat.mp4.part"):
+        (tmp_path / name).write_bytes(b"half")
+    assert reserve(tmp_path, "cat", "run-1").read_bytes() == b""
+    discard(tmp_path, "cat", "run-1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cat.mp4.part", "cat.run-2.mp4.part"]
 
 
 def test_inputs_are_not_kept_through_a_link_that_leads_out(tmp_path: Path) -> None:

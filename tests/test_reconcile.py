@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from accounts import Account
-from processes import KEY, PHOTO, outcomes, run, start
+from processes import KEY, PHOTO, outcomes, run, start, until
 
 import wan_notebook as wan
 from wan_notebook.ledger.runs import FILE
@@ -37,13 +37,6 @@ def home(tmp_path, monkeypatch) -> Path:
 def submit(sim, tmp_path: Path, prompt: str, **more):
     given = {"image": PHOTO, "duration": 2, "audio": False, "api_key": KEY, "output_dir": tmp_path / "clips", **more}
     return wan.submit(prompt=prompt, base_url=sim.base_url, **given)
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def posts(sim) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from accounts import Account
 from click.testing import CliRunner
-from hostile import PENDING, Answer, Hostile
+from hostile import PENDING, Answer, HalfWay, Hostile
 from kernels import MIME, LiveKernel
 from processes import KEY, PHOTO, run, start
 
@@ -413,3 +413,43 @@ def test_wan_resume_looks_for_a_submit_that_was_killed_in_flight_with_a_card_her
         page.until(lambda: cell.record["state"] == "downloaded")
         assert (cell.record["run_id"], posts(sim)) == (cut_off, 2)
         assert "<video" in cell.bundles[0]["text/html"]
+
+
+@pytest.mark.full
+def test_what_a_killed_process_left_of_a_clip_is_gone_once_it_is_collected(server, tmp_path, cron, clip):
+    finish(server, clip)
+    gate = HalfWay(body=clip)
+    server.on("GET", "/clip.mp4", gate)
+    process = start(server.base_url, tmp_path, tmp_path / "home")
+    assert gate.arrived.wait(60)
+    process.kill()
+    process.communicate()
+    gate.let.set()
+    folder = tmp_path / "clips"
+    (left,) = folder.glob("*.part")
+    theirs = folder / "theirs.mp4.part"
+    theirs.write_bytes(b"half")
+    server.on("GET", "/clip.mp4", Answer(body=clip))
+    assert cron("collect").exit_code == 0
+    (saved,) = Ledger(tmp_path / "home").runs()
+    assert Path(saved.clip_path).read_bytes() == clip
+    assert Path(saved.clip_path).name == f"{saved.stem}.mp4"
+    assert not left.exists()
+    assert theirs.exists()
+
+
+@pytest.mark.full
+def test_what_was_left_of_a_clip_that_will_not_come_any_more_is_gone_too(server, tmp_path, cron, clip):
+    finish(server, clip)
+    gate = HalfWay(body=clip)
+    server.on("GET", "/clip.mp4", gate)
+    process = start(server.base_url, tmp_path, tmp_path / "home")
+    assert gate.arrived.wait(60)
+    process.kill()
+    process.communicate()
+    gate.let.set()
+    unknown = {"output": {"task_id": "task-1", "task_status": "UNKNOWN"}}
+    server.on("GET", "/tasks/task-1", Answer(body=unknown, headers=FAST))
+    cron("collect")
+    assert Ledger(tmp_path / "home").runs()[0].state == "expired"
+    assert not list((tmp_path / "clips").glob("*.part"))

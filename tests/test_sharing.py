@@ -65,6 +65,16 @@ def test_no_more_are_open_than_the_service_keeps_in_its_queue(ledger):
     assert slot(ledger, "c", per_second=99, most=2, speed=1) == 0
 
 
+def test_what_the_service_keeps_no_longer_takes_no_place(ledger):
+    waiting(ledger, "a")
+    day = 24 * 3600
+    ledger.add(*(Run(f"old-{n}", "following", time.time() - day - 60, **PLACE) for n in range(505)))
+    assert slot(ledger, "a", per_second=None, most=2, speed=1) == 0
+    waiting(ledger, "b")
+    ledger.add(*(Run(f"young-{n}", "following", time.time() - day + 60, **PLACE) for n in range(2)))
+    assert slot(ledger, "b", per_second=None, most=2, speed=1) > 0
+
+
 def test_a_run_that_was_given_up_taken_over_or_forgotten_meanwhile_may_not_be_sent(ledger, tmp_path):
     waiting(ledger, "given up", "forgotten")
     waiting(Ledger(tmp_path), "another's")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -16,9 +17,10 @@ from wan_notebook.words.wording import shown
 if TYPE_CHECKING:
     from wan_notebook.media.medium import SentMedia
 
-__all__ = ["bring", "check_folder", "keep_input", "reserve", "settle", "stem_for"]
+__all__ = ["bring", "check_folder", "discard", "keep_input", "reserve", "settle", "stem_for"]
 
 PROBE_BYTES = 64 * 1024
+MOST_OF_A_NAME = 10_000
 
 
 def stem_for(name: str | None, created_at: str) -> str:
@@ -32,29 +34,32 @@ def stem_for(name: str | None, created_at: str) -> str:
     return f"{plain or 'clip'}-{stamp}"
 
 
-def reserve(folder: Path, stem: str) -> tuple[Path, Path]:
-    """(final path, part path) of a new clip; the part file is made here, so that no two jobs get one name.
+def reserve(folder: Path, stem: str, run_id: str) -> Path:
+    """The part file of a run's clip, made anew and empty; no other run has one of that name.
 
     Raises
     ------
     ConfigurationError
         The folder cannot be written.
     """
+    part = _part(folder, stem, run_id)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 10_000):
-            final = folder / (f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4")
-            part = final.with_suffix(".mp4.part")
-            if os.path.lexists(final):  # a link that leads nowhere has the name, too
-                continue
-            try:
-                part.open("xb").close()
-            except FileExistsError:
-                continue
-            return final, part
+        part.unlink(missing_ok=True)  # of a process that was killed; never followed where it is a link
+        part.open("xb").close()
     except (OSError, ValueError) as error:
         raise cannot_write(folder, error) from None
-    raise ConfigurationError(f"{folder.name} holds 10,000 clips of this name.", hint="Choose another --output-dir.")
+    return part
+
+
+def discard(folder: Path, stem: str, run_id: str) -> None:
+    """Remove what a process that was killed has left of a run's clip: that run's part file, and nothing else."""
+    with contextlib.suppress(OSError, ValueError):
+        _part(folder, stem, run_id).unlink(missing_ok=True)
+
+
+def _part(folder: Path, stem: str, run_id: str) -> Path:
+    return folder / f"{stem}.{run_id}.mp4.part"
 
 
 def check_folder(folder: Path) -> None:
@@ -76,17 +81,26 @@ def check_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from None
 
 
-def settle(part: Path, final: Path) -> None:
-    """Give a complete part file its name, without ever replacing a clip."""
-    try:
-        os.link(part, final)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links: take the name first, then put the clip in its place
-        final.open("xb").close()
-        part.replace(final)
-    else:
-        part.unlink()
+def settle(part: Path, folder: Path, stem: str) -> Path:
+    """Give a complete part file the first free name, without ever replacing a clip."""
+    for number in range(1, MOST_OF_A_NAME):
+        final = folder / (f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4")
+        if os.path.lexists(final):  # a link that leads nowhere has the name, too
+            continue
+        try:
+            os.link(part, final)
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links: take the name first, then put the clip in its place
+            try:
+                final.open("xb").close()
+            except FileExistsError:
+                continue
+            part.replace(final)
+        else:
+            part.unlink()
+        return final
+    raise ConfigurationError(f"{folder.name} holds 10,000 clips of this name.", hint="Choose another --output-dir.")
 
 
 def bring(clip: Path, outputs: Path, folder: Path | None) -> Path:
@@ -102,18 +116,17 @@ def bring(clip: Path, outputs: Path, folder: Path | None) -> Path:
     known = outputs / clip.name
     if known.is_file() and known.samefile(clip):
         return known
-    final, part = reserve(outputs, clip.stem)
+    part = reserve(outputs, clip.stem, secrets.token_hex(8))
     try:
         part.unlink()
         try:
             os.link(clip, part)
         except OSError:  # another disk, or a file system without hard links
             shutil.copyfile(clip, part)
-        settle(part, final)
+        return settle(part, outputs, clip.stem)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise cannot_write(outputs, error) from None
-    return final
 
 
 def keep_input(folder: Path, item: SentMedia) -> Path | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wan_notebook.engine import pricing
-from wan_notebook.engine.clips import bring
+from wan_notebook.engine.clips import bring, discard
 from wan_notebook.engine.reconcile import recover
 from wan_notebook.errors import BudgetError, ServiceError, TransportError, WanError
 from wan_notebook.ledger.moves import places
@@ -110,6 +110,7 @@ async def _mirror(life: Pursuit, run: Run, *, new: bool) -> None:
 async def _drive_on(life: Pursuit, run: Run) -> Clip | None:
     """Go on where a process ended that will not."""
     task = known_task(run)
+    await asyncio.to_thread(discard, Path(run.outputs), run.stem, run.run_id)
     if task is not None:
         life.foreign = life.journal.foreign(run)
         if life.foreign and await _out_of_sight(life, run, task):

@@ -40,6 +40,7 @@ async def deliver(
     *,
     folder: Path,
     stem: str,
+    run_id: str,
     heard: Callable[[Task], None],
     note: Callable[[str], None],
 ) -> Clip:
@@ -51,6 +52,8 @@ async def deliver(
         Where clips are kept.
     stem : str
         The clip's file name without its ending.
+    run_id : str
+        The run whose clip it is: nobody else touches what is not complete yet.
     heard : callable
         Told what the service says of the task now: after 24 h, and after some troubles, its address is a new one.
     note : callable
@@ -65,7 +68,7 @@ async def deliver(
     begun, refused, tries = loop.time(), 0, 0
     while True:
         try:
-            return await _saved(client, task, folder, stem)
+            return await _saved(client, task, folder, stem, run_id)
         except DownloadError as error:
             speed, tries = client.simulator_speed or 1.0, tries + 1
             refused = 0 if error.passing else refused + 1
@@ -83,20 +86,20 @@ async def deliver(
                 heard(task)
 
 
-async def _saved(client: WanClient, task: Task, folder: Path, stem: str) -> Clip:
+async def _saved(client: WanClient, task: Task, folder: Path, stem: str, run_id: str) -> Clip:
     def failed(reason: str, *, passing: bool = False) -> DownloadError:
         return DownloadError(reason, url=task.video_url or "", task_id=task.task_id, passing=passing)
 
     if task.video_url is None:
         raise failed("the service names no address for the clip.", passing=True)
     try:
-        final, part = await asyncio.to_thread(reserve, folder, stem)
+        part = await asyncio.to_thread(reserve, folder, stem, run_id)
     except WanError as error:
         raise failed(error.message) from None
     try:
         await client.download(task.video_url, part, task_id=task.task_id)
         clip = await asyncio.to_thread(probe_clip, part)
-        await asyncio.to_thread(settle, part, final)
+        final = await asyncio.to_thread(settle, part, folder, stem)
     except DownloadError:
         raise
     except WanError as error:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wan_notebook.engine import pricing
+from wan_notebook.engine.clips import discard
 from wan_notebook.engine.delivery import SAFE, deliver
 from wan_notebook.engine.reconcile import LOST
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
@@ -133,6 +134,7 @@ class Pursuit:
 
     async def pick_up(self, task: Task) -> Clip:
         """From a task that exists to its saved clip."""
+        await asyncio.to_thread(discard, self.outputs, self._plan.stem, self.picture().run_id)
         if task.status.ended:
             task = replace(task, task_status=TaskStatus.RUNNING)  # its address, if any, has to be asked for anew
         client = await self.connect()
@@ -242,6 +244,7 @@ class Pursuit:
             task,
             folder=self.outputs,
             stem=self._plan.stem,
+            run_id=self.picture().run_id,
             heard=lambda task: self.tell(task=task, cost=self._cost(task)),
             note=lambda text: self.note(text, instead_of=SAFE),
         )
