@@ -99,6 +99,8 @@ def test_runs_of_unknown_price_are_no_nothing_in_a_budget(which):
     said = held(terms, cost("0.4"), unknown=2)
     assert "the price of 2 earlier runs is unknown and not counted in the budget of this" in said
     assert held(terms, cost("0.4"), unknown=2, ask=lambda question: "2 earlier runs" in question) == ""
+    told = replace(terms, yes=True).check(cost("0.4"), purse=Purse(unknown=2))
+    assert "the price of 2 earlier runs is unknown" in told.remark
     assert "0.7 USD of it spent" in held(
         replace(terms, yes=True), cost("0.4"), unknown=2, **{which: {"USD": Decimal("0.7")}}
     )

@@ -197,5 +197,7 @@ class Life(Submission):
             self.tell(state=JobState.WAITING)
         if earlier is None and (lost := journal.expired) is not None:
             self.note(PAID_ANEW.format(lost.run_id, moment(lost.created_at)))
+        if earlier is None and journal.terms.remark:
+            self.note(journal.terms.remark)
         self.mind_ledger()
         return earlier

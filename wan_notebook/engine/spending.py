@@ -85,6 +85,8 @@ class Terms:
         The project's folder, resolved; None for the notebook's own.
     unrecorded : bool
         Confirmed: pay even where the ledger cannot be used, so that nobody would know later.
+    remark : str
+        What was let through all the same, for the card.
     """
 
     force: bool = False
@@ -96,6 +98,7 @@ class Terms:
     project: Money | None = None
     folder: str | None = None
     unrecorded: bool = False
+    remark: str = ""
 
     @property
     def limited(self) -> bool:
@@ -140,7 +143,7 @@ class Terms:
             if limit is not None:
                 left_out = _hold(costs, limit, spent(), name)
                 if left_out:
-                    terms = _confirmed(terms, left_out, ask)
+                    terms = replace(_confirmed(terms, left_out, ask), remark=left_out.rstrip("."))
         return terms
 
     def trust(self, ledger: LedgerFile, ask: Callable[[str], bool] | None = None) -> Terms:

@@ -156,7 +156,7 @@ class Journal(Page):
             if found is None and update.cost is None:
                 raise BudgetError("not submitted: its price was never looked up.")
             if found is None and update.cost is not None:
-                self.check(update.cost)
+                self.terms = self.check(update.cost)
                 self.expired = next(
                     (one for one in alike if one.state == JobState.EXPIRED and not self.terms.force), None
                 )

@@ -26,11 +26,13 @@ PROOFS = 3  # clips of a folder that are looked for
 def follow_moves(ledger: Ledger, *folders: str | None) -> None:
     """Write down that a folder of the ledger which is gone is one of ``folders`` now: one of its clips proves it."""
     known = ledger.read(lambda db: db.execute("SELECT DISTINCT folder FROM runs WHERE folder IS NOT NULL").fetchall())
-    for old, new in product((old for (old,) in known if isinstance(old, str)), dict.fromkeys(filter(None, folders))):
-        if old != new and not Path(old).is_dir():
-            saved = ledger.runs("folder = ? AND clip_path IS NOT NULL", (old,), limit=PROOFS)
-            if any(_is_clip(Path(_rebased(run.clip_path, old, new) or ""), run) for run in saved):
-                _move(ledger, old, new)
+    for old, new in product((old for (old,) in known), dict.fromkeys(filter(None, folders))):
+        if old == new:
+            continue
+        saved = ledger.runs("folder = ? AND clip_path IS NOT NULL", (old,), limit=PROOFS)
+        here = [run for run in saved if _is_clip(Path(_rebased(run.clip_path, old, new) or ""), run)]
+        if any(run.clip_path != _rebased(run.clip_path, old, new) for run in here) and not Path(old).is_dir():
+            _move(ledger, old, new)  # looked at last: it may be on a disk that does not answer
 
 
 def moved_notebook(run: Run, notebook: Path) -> Run:

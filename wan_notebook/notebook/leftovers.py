@@ -49,9 +49,13 @@ def of_this_notebook(ledger: Ledger, path: Path) -> list[Run]:
     end tells no cell's id, the folder has to do.
     """
     found = ledger.runs(f"notebook IS NOT NULL AND ({UNFINISHED} OR owner = ?)", (COLLECTED,))
-    homeless = {run.run_id for run in found if run.notebook != str(path) and not Path(run.notebook or "").exists()}
-    ids = _ids(path) if homeless else set()
-    return [run for run in found if run.notebook == str(path) or (run.run_id in homeless and _belongs(run, path, ids))]
+    ids = _ids(path) if any(run.notebook != str(path) for run in found) else set()
+    return [run for run in found if run.notebook == str(path) or (_belongs(run, path, ids) and _is_gone(run))]
+
+
+def _is_gone(run: Run) -> bool:
+    """Whether its notebook is no longer where it was; asked of few, because that disk may not answer."""
+    return not Path(run.notebook or "").exists()
 
 
 def _belongs(run: Run, path: Path, ids: set[str]) -> bool:
