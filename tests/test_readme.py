@@ -58,8 +58,8 @@ def test_it_lists_every_command_and_every_magic():
     assert {magic.__name__ for magic in LINES} <= set(re.findall(r"%(wan_\w+)", README))
 
 
-def printed(shown: str, *arguments: str) -> None:
-    """The command prints what the README shows, parts that are left out (``[…]``) aside."""
+def printed(shown: str, *arguments: str, code: int) -> None:
+    """The command prints what the README shows, parts that are left out (``[…]``) aside, and ends with this code."""
     done = subprocess.run(
         [sys.executable, "-c", "from wan_notebook.cli import main; main()", *arguments],
         capture_output=True,
@@ -67,6 +67,7 @@ def printed(shown: str, *arguments: str) -> None:
         check=False,
         timeout=60,
     )
+    assert done.returncode == code
     for part in re.split(r"\[…\]|\n", shown):
         assert part.strip() in done.stdout + done.stderr, (part, done.stdout, done.stderr)
 
@@ -75,14 +76,15 @@ def printed(shown: str, *arguments: str) -> None:
 def test_what_it_shows_of_outputs_is_what_is_printed(in_folder):
     refusal, rehearsal, audit = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
     command = next(line for line in CODE.splitlines() if line.startswith("wan-notebook generate") and "--dry" in line)
-    printed(rehearsal, *shlex.split(command)[1:])
-    printed(refusal, "generate", "Up.", "--image", "images/chelsae.png", "--model", "wan2.6-i2v-flsh")
+    printed(rehearsal, *shlex.split(command)[1:], code=0)
+    printed(refusal, "generate", "Up.", "--image", "images/chelsae.png", "--model", "wan2.6-i2v-flsh", code=1)
+    printed("No such option", "generate", "Up.", "--durration", "5", code=2)
     with Simulator(speed=200, render="shape") as sim:
         given = {"prompt": "It jumps.", "image": "images/chelsea.png", "duration": 2, "api_key": "sk-readme-0123456789"}
         made = wan.generate(**given, base_url=sim.base_url).record
     path = notebook(in_folder, ("", []), ("", []), ("", []), ("%%wan_i2v cat\nIt jumps.", [made]))
     path.write_text(path.read_text("utf-8").replace("It jumps.", "It sits."), "utf-8")
-    printed(re.sub("run-[0-9a-f]+", "[…]", audit.partition("\n")[2]), "verify", str(path))
+    printed(re.sub("run-[0-9a-f]+", "[…]", audit.partition("\n")[2]), "verify", str(path), code=1)
 
 
 @pytest.mark.full
