@@ -145,6 +145,7 @@ def test_the_command_line_lists_filters_and_forgets(ledger):
     assert "task-3" in CliRunner().invoke(cli, ["runs", "--open"]).output
     assert CliRunner().invoke(cli, ["runs", "--forget", "run-3", "--yes"]).output.startswith("forgotten: run-3")
     assert Ledger(ledger.path.parent).run("run-3") is None
+    assert "run-3" in CliRunner().invoke(cli, ["runs", "--state", "forgotten"]).output
 
 
 def test_names_in_the_ledger_cannot_forge_lines_or_markup(ledger):

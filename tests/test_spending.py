@@ -173,6 +173,18 @@ def test_a_budget_holds_over_all_cells_of_a_kernel_and_what_comes_from_the_ledge
 
 
 @pytest.mark.full
+def test_what_a_kernel_forks_spends_its_budget(kernel, in_folder):
+    kernel.run("%load_ext wan_notebook\nimport os")
+    told = kernel.run(
+        "from wan_notebook.ledger.owners import payer\n"
+        "ours, mine = os.pipe()\n"
+        "if os.fork() == 0:\n    os.write(mine, payer().encode())\n    os._exit(0)\n"
+        "print(os.read(ours, 99).decode() == payer())"
+    )
+    assert told.text.strip() == "True"
+
+
+@pytest.mark.full
 def test_processes_do_not_exceed_a_projects_budget_together(tmp_path, monkeypatch):
     monkeypatch.setenv("WAN_NOTEBOOK_PROJECT_BUDGET", "0.12 USD")
     monkeypatch.setenv("WAN_NOTEBOOK_PROJECT", str(tmp_path))

@@ -187,6 +187,9 @@ def register(ip: InteractiveShell) -> None:
     steps: list[Callable[[list[str]], list[str]]] = ip.input_transformers_cleanup
     before = next((i for i, step in enumerate(steps) if getattr(step, "__name__", "") == "cell_magic"), 0)
     steps.insert(before, _body_for_empty_cells)
+    from wan_notebook.ledger.owners import payer
+
+    payer()  # named before anything is forked: a pool of workers spends this kernel's budget
     _pick_up()
 
 

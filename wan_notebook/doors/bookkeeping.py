@@ -12,7 +12,7 @@ from wan_notebook.doors.options import Parser, add, read
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.ledger import expenses, moves
 from wan_notebook.ledger.expenses import Purse
-from wan_notebook.ledger.runs import LATER, OPEN, OVER, UNDRIVEN, UPDATE
+from wan_notebook.ledger.runs import FORGOTTEN, LATER, OPEN, OVER, UNDRIVEN, UPDATE
 from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, money, select
 from wan_notebook.notebook import arguments, frontend
 
@@ -32,7 +32,7 @@ KEPT = "No clip was deleted, and what was spent stays in the costs and budgets."
 def runs(ledger: Ledger, *, limit: int = LIMIT, **filters: object) -> Statement:
     """Runs of the ledger, newest first; ``filters`` as for :func:`wan_notebook.ledger.statements.select`."""
     where, values = select(**filters)  # type: ignore[arg-type]  # its own names, from a door
-    found = ledger.runs(where, values, limit=limit + 1)
+    found = ledger.runs(where, values, limit=limit + 1, forgotten=filters.get("state") == FORGOTTEN)
     return listed(found[:limit], ledger.driven, more=len(found) > limit)
 
 
