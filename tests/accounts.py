@@ -45,6 +45,7 @@ class Account:
         self.lose, self.accept = False, True
         self.hold, self.late, self.shown_after, self.looks = 0.0, 0.0, 0, 0
         self.arrive: int | None = None  # so many of those that are lost make a task
+        self.quiet = False  # tasks run on, and do not show their prompts yet
         self.refuse = 0  # so many of the next looks at the list are told to come later
         self.arrived, self.let = threading.Event(), threading.Event()
         self.let.set()
@@ -103,7 +104,9 @@ class Account:
         """One task."""
         self.asked.append(task_id)
         one = next(one for one in self.tasks if one.task_id == task_id)
-        said = {"task_id": task_id, "task_status": "FAILED", "orig_prompt": one.prompt, "code": "InternalError"}
+        said = {"task_id": task_id, "task_status": "RUNNING"}
+        if not self.quiet:
+            said |= {"task_status": "FAILED", "orig_prompt": one.prompt, "code": "InternalError"}
         return {"output": said, "request_id": "query"}
 
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from accounts import Account
+from accounts import Account, Made
 from processes import KEY, PHOTO, outcomes, run, start, until
 
 import wan_notebook as wan
@@ -200,11 +200,11 @@ def test_what_a_killed_process_sent_is_found_by_the_next_one_and_not_sent_again(
     assert [one["record"]["simulated"] for one in made] == [True, True]
 
 
-def killed_while_sending(account, tmp_path: Path, home: Path, *, ago: float = 0.0) -> None:
+def killed_while_sending(account, tmp_path: Path, home: Path, *, ago: float = 0.0, **given) -> None:
     """A process whose submit never ends is killed, and so many seconds pass."""
     account.lose = True
     account.let.clear()
-    process = start(account.base_url, tmp_path, home)
+    process = start(account.base_url, tmp_path, home, **given)
     assert account.arrived.wait(60)
     process.kill()
     process.communicate()
@@ -336,3 +336,58 @@ def test_a_task_the_person_attached_to_may_still_be_the_lost_one(tmp_path, home)
         wan.attach("task-1", base_url=account.base_url, api_key=KEY, output_dir=tmp_path / "clips").wait(60)
         assert names(submit(account, tmp_path, "A cat.").exception(60), "task-1")
         assert account.prompts == ["A cat."]
+
+
+@pytest.mark.full
+def test_a_long_wait_for_a_prompt_outlasts_a_fault(tmp_path, home):
+    with Account(speed=2000) as account:
+        submit(account, tmp_path, "The one that tells which key is ours.").wait(60)
+        account.lose = account.quiet = True
+        begun = time.monotonic()
+        job = submit(account, tmp_path, "A cat.")
+        until(lambda: any("probably it is task task-2" in note for note in job.update.notes))
+        until(lambda: time.monotonic() - begun > 2000 / 2000 + 0.5)  # beyond what an outage of the list may last
+        account.refuse = 3
+        until(lambda: account.refuse == 0)
+        account.quiet = False
+        assert isinstance(job.exception(60), wan.TaskFailedError)
+        assert (job.task_id, len(account.prompts)) == ("task-2", 2)
+
+
+@pytest.mark.full
+def test_a_list_whose_filter_hides_a_task_does_not_make_it_paid_again(tmp_path, home):
+    class Filtering(Account):
+        def listed(self, query):
+            page = super().listed(query)
+            return {"data": [], "total_page": 0} if "model_name" in query else page
+
+    with Filtering(speed=PACE) as account:
+        account.lose = True
+        for _ in range(2):
+            assert names(submit(account, tmp_path, "A cat.").exception(60), "task-1")
+        assert account.prompts == ["A cat."]
+
+
+@pytest.mark.full
+def test_the_prompt_of_a_private_run_is_known_by_its_digest(tmp_path, home):
+    with Account(speed=PACE) as account:
+        run(account.base_url, tmp_path, home, prompt="The one that tells which key is ours.")
+        account.arrived.clear()
+        killed_while_sending(account, tmp_path, home, private=True)
+        (made,) = run(account.base_url, tmp_path, home, private=True)
+        assert (made["task"], len(account.prompts)) == ("task-2", 2)
+        assert "A cat." not in (home / FILE).read_bytes().decode("latin-1")
+
+
+@pytest.mark.full
+def test_among_many_tasks_of_the_same_key_a_few_are_looked_at_each_time(tmp_path, home):
+    with Account(speed=PACE) as account:
+        submit(account, tmp_path, "The one that tells which key is ours.").wait(60)
+        account.tasks += [Made(f"elsewhere-{n}", "hostile", time.time(), "Theirs.") for n in range(60)]
+        account.lose, account.quiet = True, True
+        job = submit(account, tmp_path, "A cat.")
+        until(lambda: account.looks >= 3)
+        assert len(account.asked) <= 10 * (account.looks + 1) + 5
+        account.quiet = False
+        assert isinstance(job.exception(60), wan.TaskFailedError)
+        assert (job.task_id, len(account.prompts)) == ("task-2", 2)

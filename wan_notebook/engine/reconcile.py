@@ -38,6 +38,7 @@ __all__ = ["LOST", "Found", "NotAcceptedError", "choices", "find_lost", "recover
 PATIENCE_SECONDS = 60.0  # from the loss on, before "it is not there" is believed
 OUTAGE_SECONDS = 1800.0  # of a list that gives no answer
 BETWEEN_SECONDS = 5.0
+AT_A_TIME = 10  # tasks that are looked at closer
 AT_ONCE_SECONDS = SUBMIT_SECONDS + 2 * SLACK_SECONDS  # between two submits whose tasks could be taken for each other's
 LOST = "no answer came to the submit"  # what each remark on it begins with
 LOOKING = f"{LOST}: looking for its task in the service's list"
@@ -123,7 +124,8 @@ async def find_lost(
     AmbiguousSubmitError
         It cannot be told.
     """
-    begun, rounds, failures, retry_after = time.monotonic(), 0, 0, None
+    begun = heard = time.monotonic()
+    rounds, failures, retry_after = 0, 0, None
     shown: dict[str, Task] = {}
     note(LOOKING)
     try:
@@ -132,24 +134,22 @@ async def find_lost(
             spent = (time.monotonic() - begun) * (client.simulator_speed or 1.0)
             try:
                 seen = await look(client, ledger, run, foreign=foreign)
-                for row in seen.likely:
-                    if row.task_id not in shown or not _settled(shown[row.task_id]):
-                        told = await client.fetch(row.task_id)
-                        shown[row.task_id] = replace(told, request_id=row.request_id or told.request_id)
+                await _look_closer(client, seen, shown)
                 found = await _judged(client, ledger, run, seen, shown, over=spent > PATIENCE_SECONDS, patient=patient)
             except (ServiceError, TransportError) as error:
                 if isinstance(error, (AmbiguousSubmitError, NotAcceptedError)):
                     raise
-                if not may_mend_itself(error) or spent > (OUTAGE_SECONDS if patient else PATIENCE_SECONDS):
+                silent = (time.monotonic() - heard) * (client.simulator_speed or 1.0)
+                if not may_mend_itself(error) or silent > (OUTAGE_SECONDS if patient else PATIENCE_SECONDS):
                     raise _open(run, f"the service's task list could not be asked ({error.message}).") from None
                 failures, retry_after = failures + 1, error.retry_after if isinstance(error, ServiceError) else None
                 note(f"{LOOKING} ({error.message})")
             else:
                 if found is not None:
                     return found
-                rounds, failures, retry_after = rounds + 1, 0, None
-                open_ones = [row.task_id for row in seen.likely if not _settled(shown[row.task_id])]
-                word = max((shown[task].status for task in open_ones), default="")  # RUNNING before PENDING
+                heard, rounds, failures, retry_after = time.monotonic(), rounds + 1, 0, None
+                open_ones = [row.task_id for row in seen.likely if not _settled(shown.get(row.task_id))]
+                word = max((shown[task].status for task in open_ones if task in shown), default="")  # RUNNING first
                 note(PROBABLY.format(" or ".join(open_ones[:3])) if open_ones else LOOKING)
             course = {"polls": rounds, "elapsed": spent, "failures": failures, "retry_after": retry_after}
             await asyncio.sleep(_pause(client, word, **course))
@@ -157,17 +157,27 @@ async def find_lost(
         note("")
 
 
+async def _look_closer(client: WanClient, seen: Seen, shown: dict[str, Task]) -> None:
+    """Look at the tasks that could be it, and that do not show yet whether they are; at some of many each time."""
+    left = [row for row in seen.likely if not _settled(shown.get(row.task_id))]
+    looked = list(shown)
+    left.sort(key=lambda row: looked.index(row.task_id) if row.task_id in shown else -1)
+    for row in left[:AT_A_TIME]:
+        told = await client.fetch(row.task_id)
+        shown.pop(row.task_id, None)  # the one that was looked at last comes last
+        shown[row.task_id] = replace(told, request_id=row.request_id or told.request_id)
+
+
 def _pause(client: WanClient, word: str, **course: Any) -> float:
-    speed = client.simulator_speed or 1.0
+    speed, jitter = client.simulator_speed or 1.0, random.uniform(-1, 1)  # noqa: S311  spreads queries, no secret
     if not word and not course["failures"]:
-        return max(BETWEEN_SECONDS / speed, polling.FLOOR_SECONDS)
-    jitter = random.uniform(-1, 1)  # noqa: S311  spreads queries, no secret
+        return max(BETWEEN_SECONDS * (1 + 0.1 * jitter) / speed, polling.FLOOR_SECONDS)
     return polling.next_delay(word or "PENDING", speed=speed, jitter=jitter, **course)
 
 
-def _settled(task: Task) -> bool:
+def _settled(task: Task | None) -> bool:
     """Whether nothing more will be learned of what a task shows."""
-    return task.orig_prompt is not None or task.status.ended
+    return task is not None and (task.orig_prompt is not None or task.status.ended)
 
 
 async def _judged(
@@ -182,7 +192,7 @@ async def _judged(
 ) -> Found | None:
     """What one look decides; None where looking goes on."""
     likely = [row.task_id for row in seen.likely]
-    prompts = {task: shown[task].orig_prompt for task in likely}
+    prompts = {task: shown[task].orig_prompt if task in shown else None for task in likely}
     its = [task for task in likely if (prompt := prompts[task]) is not None and has_prompt(run, prompt)]
     rivals = _rivals(ledger, run)
     if its:
@@ -190,7 +200,7 @@ async def _judged(
         found = _given(client, ledger, run, {task: shown[task].request_id for task in its}, peers)
         if found is not None:
             return replace(found, task=shown.get(found.task.task_id, found.task))
-    unsettled = [task for task in likely if not _settled(shown[task])]
+    unsettled = [task for task in likely if not _settled(shown.get(task))]
     if its or (unsettled and patient):
         return None
     if unsettled:

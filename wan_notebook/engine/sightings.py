@@ -89,7 +89,7 @@ async def look_further_back(client: WanClient, ledger: Ledger, run: Run) -> list
 
     A clock that was wrong when it was sent, and was set since, makes a task look older than its submit.
     """
-    listed, _ = await rows(client, filters(model=run.model), MOST_ROWS)
+    listed, _ = await rows(client, filters(), MOST_ROWS)  # of any model: the service's own filter is not relied on
     unknown, keys = _unknown(ledger, run, listed)
     could = [row for row in unknown if not keys or row.api_key_id in keys]
     found = []

@@ -75,7 +75,7 @@ class Submission(Pursuit):
 
         async def send() -> Task:
             await self._take_turn(client)
-            self._awake_at = time.time()
+            self._awake_at = 0.0  # the row is read again in any case
             try:
                 task = await client.submit(body, hold=self._hold)
             except AmbiguousSubmitError as error:
@@ -93,7 +93,7 @@ class Submission(Pursuit):
         return task
 
     async def _hold(self) -> None:
-        """Right before a part of the request leaves: after a standstill another process may have the run."""
+        """Right before a part of the request leaves: the row must say so, and may not after a standstill."""
         stood, self._awake_at = time.time() - self._awake_at, time.time()
         if not 0 <= stood < STANDSTILL_SECONDS:
             await aside(self.journal.hold)
