@@ -175,7 +175,7 @@ def collect(wait: bool) -> None:
     Safe in a cron job: runs that a living process follows are left to it, and two at once share the work. The service
     keeps clips for 24 hours. Exit code 1 when a clip could not be had, or the ledger cannot be used.
     """
-    from wan_notebook.doors.resumption import collect as fetch_clips
+    from wan_notebook.doors.collection import collect as fetch_clips
 
     missing = fetch_clips(click.echo, wait=wait)
     sys.exit(1 if missing else 0)

@@ -60,7 +60,7 @@ def wan_jobs(line: str = "") -> None:
 
 
 def wan_resume(line: str = "") -> None:
-    """``%wan_resume [ID|all]``: follow what is left of this notebook, of one run or task, or of everything."""
+    """``%wan_resume [ID|all] [--yes]``: follow what is left of this notebook, of one run or sweep, or of all."""
     from wan_notebook.doors.resumption import resume
 
     sys.stdout.write(f"{resume(line)}\n")

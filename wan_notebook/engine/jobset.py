@@ -212,6 +212,12 @@ class JobSet(Sequence["Job"]):
                 continue
         return found
 
+    def exchanged(self, jobs: Mapping[str, Job]) -> JobSet:
+        """The same with other jobs in the places of some, by run id."""
+        return JobSet(
+            [jobs.get(job.run_id, job) for job in self], self.values, self._verbs, sweep_id=self.id, name=self.name
+        )
+
     def _some(self, places: Iterator[int] | range | Any) -> JobSet:
         chosen = list(places)
         jobs, values = [self._jobs[n] for n in chosen], [self.values[n] for n in chosen]

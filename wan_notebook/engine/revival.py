@@ -83,6 +83,9 @@ def _revived(run: Run, record: Mapping[str, Any], *, now: float, handle: str, ag
         from_run=run.from_run,
         private=bool(record.get("private")),
         replay_of=record.get("replay_of"),
+        source_sha256=record.get("source_sha256"),
+        sweep=run.sweep,
+        place=run.place,
     )
 
 

@@ -1,4 +1,4 @@
-"""The turnstile of one sweep: its members come through in order, a few at a time; each of their pictures is read once.
+"""The turnstile of one sweep: its members come through in order, one at a time; each of their pictures is read once.
 
 A coroutine's tool, for the runner's loop.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Turnstile", "picked_up", "set_down"]
 
-AT_ONCE = 2  # of one model: one is sent while the next looks whether it is paid for and waits for a place
+AT_ONCE = 1  # of one model: where a kernel ends in the middle of a submit, no more than one has to be looked for
 KEPT_IN_HAND = 2  # prepared media, for the members that follow
 
 

@@ -146,11 +146,11 @@ class Session:
         """
         return self.ready(request, settings, scope=scope, **how).start()
 
-    def ready(self, request: I2VRequest, settings: Settings, **how: Any) -> Ready:
+    def ready(self, request: I2VRequest, settings: Settings, *, seed: int | None = None, **how: Any) -> Ready:
         """What :meth:`submit` does, up to the moment the job begins."""
-        _, cost = self.check(request, settings)
-        seed = secrets.randbelow(catalog().service.seed_max + 1) if request.seed is None else request.seed
-        return self._ready(request, settings, cost, seed=seed, **how)
+        known = request.seed if seed is None else seed
+        seed = secrets.randbelow(catalog().service.seed_max + 1) if known is None else known
+        return self._ready(request, settings, self.check(request, settings)[1], seed=seed, **how)
 
     def follow(
         self, task: Task, request: RecalledRequest, settings: Settings, *, seed: int | None = None, **how: Any

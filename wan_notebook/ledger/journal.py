@@ -187,9 +187,10 @@ class Journal(Page):
         self._safely(lambda: self.ledger.add(replace(self._run, **columns)))
         self._written = True
 
-    def planned(self, update: JobUpdate) -> Run:
+    def planned(self, update: JobUpdate, varied: Mapping[str, Any]) -> Run:
         """The first row of a member of a sweep, to be written: nothing is claimed, and it is no open job."""
         self._written = True
+        self._run = replace(self._run, varied=canonical_json(varied))
         asked = canonical_json(self._record(update)["request"]["asked"])
         return replace(self._run, **self._columns(update), simulated=self.simulated, request=asked)
 

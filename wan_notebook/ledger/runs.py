@@ -55,6 +55,7 @@ MIGRATIONS = (
     CREATE INDEX runs_by_sweep ON runs (sweep);
     """,
     "ALTER TABLE runs ADD COLUMN lost_at REAL;",
+    "ALTER TABLE runs ADD COLUMN varied TEXT;",
 )
 
 
@@ -84,8 +85,8 @@ class Run:
         The folder as it really lay on the disk, whose budget it counts for.
     account : str or None
         A fingerprint of the key it was sent with.
-    sweep, place : str, int or None
-        The sweep it is a member of, and the how-manieth, from 0.
+    sweep, place, varied : str, int, str or None
+        The sweep it is a member of, the how-manieth, from 0, and (JSON) the values of the fields that vary.
     """
 
     run_id: str
@@ -133,6 +134,7 @@ class Run:
     sweep: str | None = None
     place: int | None = None
     lost_at: float | None = None
+    varied: str | None = None
     record: str | None = None
     project: str | None = None
     account: str | None = None

@@ -78,12 +78,12 @@ def reclaim(ledger: Ledger, sweep: str) -> list[str]:
 
     def work(db: sqlite3.Connection) -> list[str]:
         sql = (
-            "SELECT run_id, host, pid, begun, beat FROM runs LEFT JOIN owners USING (owner) "
+            "SELECT run_id, owner, host, pid, begun, beat FROM runs LEFT JOIN owners USING (owner) "
             "WHERE sweep = ? AND task_id IS NULL AND state IN ('planned', 'waiting') ORDER BY place"
         )
         free, now = [], time.time()
-        for run_id, host, pid, begun, beat in db.execute(sql, (sweep,)).fetchall():
-            known = host is not None
+        for run_id, owner, host, pid, begun, beat in db.execute(sql, (sweep,)).fetchall():
+            known = host is not None and owner != ledger.owner
             if known and (is_there(host, pid, begun) or (now - beat < LEASE_SECONDS and not is_gone(host, pid, begun))):
                 continue
             changes = "state = 'planned', reuse_key = NULL, ordinal = NULL, owner = ?, payer = ?, finished_at = NULL"

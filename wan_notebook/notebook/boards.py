@@ -55,23 +55,30 @@ class Board:
     ) -> None:
         self.sweep_id, self.name, self.shape, self.created = sweep_id, name, shape, created
         self.notes, self.folder = list(notes), folder
-        self.rev = 0
+        self.rev = int((time.time() - created) * 2 / SHOWN_EVERY)
         self._lock = threading.Lock()
         self._members: dict[str, tuple[Mapping[str, Any], JobUpdate]] = {}
         self._waiting: set[str] = set()  # members that no process drives
-        self._display: frontend.Display | None = None
+        self._displays: list[frontend.Display] = []
         self._shown_at = 0.0
         self._usual: dict[tuple[Any, ...], Sequence[float]] = {}
 
     def place(self, values: Mapping[str, Any], update: JobUpdate, *, waits: bool = False) -> None:
-        """Put a member on the board, behind those that are there; ``waits``: for a person, nobody drives it."""
+        """Put a member on the board, behind those that are there; ``waits``: for a person, nobody drives it.
+
+        A member that is there already keeps its place.
+        """
         self._members[update.run_id] = values, update
         if waits:
             self._waiting.add(update.run_id)
 
+    def update_of(self, run_id: str) -> JobUpdate:
+        """The latest picture of a member."""
+        return self._members[run_id][1]
+
     def show(self) -> None:
         """Show it in the running cell."""
-        self._display = frontend.Display.open(self.bundle(), self.sweep_id)
+        self._displays.append(frontend.Display.open(self.bundle(), self.sweep_id))
         self.register()
 
     def register(self) -> None:
@@ -95,8 +102,8 @@ class Board:
                 return  # the clock comes once a second
             self._shown_at = now
         shown = self.bundle()
-        if self._display is not None:
-            self._display.update(shown)
+        for display in self._displays:
+            display.update(shown)
         frontend.push(self.sweep_id, shown)
 
     def bundle(self) -> dict[str, Any]:
@@ -133,7 +140,8 @@ class Board:
             tally=tally,
             elapsed=(time.time() if tally.open else ended) - self.created,
             left=seconds_left(updates, self._usually) if tally.open else None,
-            idle=tally.open > 0 and tally.open == sum(run_id in self._waiting for run_id in self._members),
+            idle=0 < tally.open == len(self._waiting),
+            waits=bool(self._waiting),
             price=price_of(update.cost for update in updates if update.cost),
             limits=_limits(updates),
             notes=self.notes,

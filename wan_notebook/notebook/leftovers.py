@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.config import home
-from wan_notebook.ledger.runs import FILE, UNFINISHED
+from wan_notebook.ledger.runs import FILE, PLANNED, UNFINISHED
 from wan_notebook.notebook.surroundings import notebook_path
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def of_this_notebook(ledger: Ledger, path: Path) -> list[Run]:
     Such a run's own notebook is gone, and the notebook at ``path`` holds its id or that of its cell. Where the front
     end tells no cell's id, the folder has to do.
     """
-    found = ledger.runs(f"notebook IS NOT NULL AND ({UNFINISHED} OR owner = ?)", (COLLECTED,))
+    found = ledger.runs(f"notebook IS NOT NULL AND ({UNFINISHED} OR state = '{PLANNED}' OR owner = ?)", (COLLECTED,))
     ids = _ids(path) if any(run.notebook != str(path) for run in found) else set()
     return [run for run in found if run.notebook == str(path) or (_belongs(run, path, ids) and _is_gone(run))]
 

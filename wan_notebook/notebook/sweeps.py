@@ -248,7 +248,7 @@ def launch(
 def begin(board: Board, values: Sequence[Mapping[str, Any]], ready: Sequence[Ready]) -> JobSet:
     """Write all members down, show the card, and let them begin."""
     hall = session()
-    hall.ledger.add(*(one.journal.planned(one.update) for one in ready))
+    hall.ledger.add(*(one.journal.planned(one.update, own) for own, one in zip(values, ready, strict=True)))
     for own, one in zip(values, ready, strict=True):
         board.place(own, one.update)
     board.show()

@@ -48,8 +48,8 @@ class Sweep:
         Seconds since it was begun.
     left : float or None
         Estimated seconds until it is over; None where that cannot be told.
-    idle : bool
-        Whether what is not sent waits for a person.
+    idle, waits : bool
+        Whether nothing of it is under way; whether what is not sent waits for a person.
     price : str
         What all of it would cost.
     limits : str
@@ -67,6 +67,7 @@ class Sweep:
     elapsed: float
     left: float | None
     idle: bool
+    waits: bool
     price: str
     limits: str
     notes: Sequence[str] = ()
@@ -94,7 +95,7 @@ def bundle(sweep: Sweep) -> dict[str, Any]:
         colour,
         head,
         _bar(tally),
-        row(*_counts(tally, idle=sweep.idle), style="margin-top:4px"),
+        row(*_counts(tally, waits=sweep.waits), style="margin-top:4px"),
         markup.facts(
             fact("Sweep", sweep.shape),
             fact("Spent so far", _spent(sweep)),
@@ -115,19 +116,19 @@ def line(sweep: Sweep) -> str:
     left = _left(sweep)
     parts = [
         f"{sweep.name or 'sweep'}: {sweep.tally.done} of {sweep.tally.total} clips done",
-        *_counts(sweep.tally, idle=sweep.idle),
-        f"{_spent(sweep)} spent" if not sweep.simulated else "simulated, nothing billed",
+        *_counts(sweep.tally, waits=sweep.waits),
+        f"spent: {_spent(sweep)}" if not sweep.simulated else "simulated, nothing billed",
         left and f"time left: {left}",
     ]
     return clean(" · ".join(part for part in parts if part))
 
 
-def _counts(tally: Tally, *, idle: bool) -> Iterator[str]:
+def _counts(tally: Tally, *, waits: bool) -> Iterator[str]:
     """The numbers in words; what is 0 is left out."""
     for number, words in (
         (tally.running, "running"),
         (tally.queued, "queued at the service"),
-        (tally.unsent, f"not sent: {RESUME} asks" if idle else "not sent yet"),
+        (tally.unsent, f"not sent: {RESUME} asks" if waits else "not sent yet"),
         (tally.failed, "failed"),
         (tally.canceled, "canceled"),
         (tally.reused, "from earlier runs, 0 spent"),
