@@ -156,8 +156,9 @@ async def _saved(life: Pursuit, run: Run) -> Clip | None:
             how = "has changed" if path == Path(run.clip_path or "") else how
     if clip is None or clip.sha256 != run.clip_sha256:
         return await _once_more(life, run, how)
-    if str(clip.path) != run.clip_path:
-        life.journal.ledger.update(run.run_id, clip_path=str(clip.path))  # it was moved: the next one finds it at once
+    if str(clip.path) != run.clip_path:  # it was moved: the next one finds it at once
+        with contextlib.suppress(WanError):
+            life.journal.ledger.update(run.run_id, clip_path=str(clip.path))
     near = await asyncio.to_thread(bring, clip.path, life.outputs, life.picture().folder)
     ran = {"queue_seconds": run.queue_seconds, "run_seconds": run.run_seconds}
     life.tell(task=task, simulated=bool(run.simulated), **ran)
