@@ -53,6 +53,10 @@ def test_no_more_are_sent_in_a_second_than_the_model_takes_and_each_model_for_it
         assert slot(ledger, name, per_second=2, most=None, speed=1) == 0
     ledger.update("a", sent_at=time.time() - 1.1)
     assert slot(ledger, "c", per_second=2, most=None, speed=1) == 0
+    for name in ("a", "b", "c"):
+        ledger.update(name, sent_at=time.time() + 3600)
+    waiting(ledger, "after a clock was set back")
+    assert slot(ledger, "after a clock was set back", per_second=2, most=None, speed=1) == 0
 
 
 def test_no_more_are_open_than_the_service_keeps_in_its_queue(ledger):

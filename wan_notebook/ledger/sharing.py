@@ -52,8 +52,9 @@ def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | Non
             raise WanError(OVERTAKEN, hint=PAID_IS_FOUND)
         same, place = "model = ? AND region = ? AND endpoint = ? AND run_id != ?", (*row, run_id)
         window = 1.0 / speed + UNEVEN_SECONDS
-        sql = f"SELECT sent_at FROM runs WHERE {same} AND sent_at > ? ORDER BY sent_at DESC LIMIT ?"  # noqa: S608  our own
-        sent = [at for (at,) in db.execute(sql, (*place, now - window, per_second or 0))]
+        recent = "sent_at > ? AND sent_at < ?"  # none of a future that a clock set back has left behind
+        sql = f"SELECT sent_at FROM runs WHERE {same} AND {recent} ORDER BY sent_at DESC LIMIT ?"  # noqa: S608  our own
+        sent = [at for (at,) in db.execute(sql, (*place, now - window, now + window, per_second or 0))]
         if per_second is not None and len(sent) >= per_second:
             return max(float(sent[-1]) + window - now, SHORTEST_SECONDS)
         if most is not None:
