@@ -95,6 +95,8 @@ def test_what_the_budgets_leave_is_said_with_the_costs(ledger, monkeypatch):
     assert "Of the 9 USD of this project 0 is spent or promised." in said
     (unknown,) = [told for told in bookkeeping.costs_by(ledger, "day").data if told["unknown"]]
     assert unknown["amount"] is None, "an unknown price is no 0"
+    ledger.update("run-1", state="expired")
+    assert "How 1 run ended is not known: counted, and perhaps not billed." in str(bookkeeping.costs_by(ledger, "day"))
 
 
 def test_the_cache_is_shown_and_pruned_without_deleting_a_clip(ledger, tmp_path):

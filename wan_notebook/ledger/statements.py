@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BY", "Statement", "cache", "costs", "count", "listed", "money", "price_of", "select"]
 
 WIDEST = 60
+UNSURE = ("submitting", "ambiguous", "expired")
 FILE = "File"  # the heading of a column of paths
 BY: dict[str, Callable[[Run], str]] = {
     "day": lambda run: f"{datetime.fromtimestamp(run.created_at, UTC):%Y-%m-%d}",
@@ -165,6 +166,7 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
         if run.from_run is None and run.state not in (*FREE, "waiting"):  # nothing was sent yet
             groups[bool(run.simulated), BY[by](run), run.currency or ""].append(run)
     rows, data = [], []
+    unsure = [run for members in groups.values() for run in members if run.state in UNSURE]
     for (simulated, key, currency), members in sorted(groups.items(), reverse=by == "day"):
         known = [run.price for run in members if run.price is not None]
         rows.append((key, "simulated" if simulated else "real", str(len(members)), money(members)))
@@ -175,6 +177,7 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
         )  # fmt: skip
     remarks = [
         *(["Days are of UTC."] if by == "day" else []),
+        *([f"How {count(len(unsure), 'run')} ended is not known: counted, and perhaps not billed."] if unsure else []),
         "From the dated price table and the seconds the service reported; the bill in the console decides.",
         "Simulated runs cost nothing: theirs is what real ones would cost. Refused, failed and canceled runs are free.",
     ]
