@@ -40,29 +40,36 @@ class FrontEnd(LiveKernel):
     def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
         super().__init__(folder, environment)
         self.heard: list[dict[str, Any]] = []
+        self.lines: list[str] = []  # the comm of each
         self.closed: list[str] = []
         self.parents: list[tuple[str, str]] = []
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["msg_type"] == "comm_msg":
             self.heard.append(message["content"]["data"])
+            self.lines.append(message["content"]["comm_id"])
         elif message["msg_type"] == "comm_close":
             self.closed.append(message["content"]["comm_id"])
         elif message["msg_type"] == "display_data":
             self.parents.append((message["parent_header"]["msg_id"], message["content"]["data"]["text/plain"]))
         super()._take(message)
 
-    def say(self, kind: str, comm_id: str, data: object = None, target: str = "wan_notebook") -> None:
-        """Send a comm message, as the plugin does."""
+    def say(
+        self, kind: str, comm_id: str, data: object = None, target: str = "wan_notebook", page: str | None = None
+    ) -> None:
+        """Send a comm message, as the plugin does (of another page than the one that runs the cells: of ``page``)."""
         content = {"comm_id": comm_id, "data": data if data is not None else {}}
         if kind == "comm_open":
             content["target_name"] = target
-        self.client.shell_channel.send(self.client.session.msg(kind, content))
+        message = self.client.session.msg(kind, content)
+        if page:
+            message["header"]["session"] = page
+        self.client.shell_channel.send(message)
 
-    def attach(self, *runs: object) -> str:
+    def attach(self, *runs: object, page: str | None = None) -> str:
         """Open a line and ask for these runs."""
         comm_id = uuid.uuid4().hex
-        self.say("comm_open", comm_id)
+        self.say("comm_open", comm_id, page=page)
         self.say("comm_msg", comm_id, {"type": "attach", "runs": list(runs)})
         return comm_id
 
@@ -100,6 +107,7 @@ def fresh(shared: FrontEnd, tmp_path: Path) -> FrontEnd:
     )
     shared.run(TELL)
     shared.heard.clear()
+    shared.lines.clear()
     shared.closed.clear()
     shared.parents.clear()
     return shared
@@ -243,6 +251,27 @@ class TestTheLineToThePlugin:
         fresh.run("pass")
         assert len(fresh.heard) == 5
         assert fresh.closed == []
+
+    def test_one_of_several_pages_at_a_time_is_to_write_the_one_that_ran_the_cell_first(self, fresh: FrontEnd) -> None:
+        fresh.run("frontend.listen({'a': bundle(1)}.get); frontend.Display.open(bundle(1), 'a')")
+
+        def turns() -> dict[str, int]:
+            known = len(fresh.heard)
+            revs.append(revs[-1] + 1)
+            fresh.run(f"frontend.push('a', bundle({revs[-1]}))")
+            fresh.until(lambda: len(fresh.heard) >= known + pages)
+            return {line: said["turn"] for line, said in zip(fresh.lines[known:], fresh.heard[known:], strict=True)}
+
+        revs, pages = [1], 2
+        others = [fresh.attach("a", page="another"), fresh.attach("a", page="a third")]
+        fresh.until(lambda: len(fresh.heard) == 4)
+        assert turns() == {others[0]: 1, others[1]: 2}  # the page that ran the cell writes, though it has not called
+        mine, pages = fresh.attach("a"), 3
+        fresh.until(lambda: fresh.lines.count(mine) == 2)
+        assert turns() == {mine: 0, others[0]: 1, others[1]: 2}
+        fresh.say("comm_close", mine)
+        pages = 2
+        assert turns() == {others[0]: 0, others[1]: 1}
 
     def test_only_ids_are_believed_and_only_a_thousand_of_them(self, fresh: FrontEnd) -> None:
         fresh.run("asked = []; frontend.listen(lambda run: asked.append(run))")

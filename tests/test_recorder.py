@@ -81,6 +81,41 @@ def test_what_is_stamped_is_a_copy() -> None:
     assert notebook["cells"][0]["metadata"]["wan_notebook"]["runs"][0]["request"]["prompt"] == "x"
 
 
+def bundle(found: dict[str, Any]) -> dict[str, Any]:
+    """What the output of a run holds."""
+    return {"text/html": "<video></video>\n<p>", "text/plain": "a clip", MIME: found}
+
+
+def test_a_run_that_ended_after_the_notebook_was_saved_is_shown_as_it_ended() -> None:
+    ends = {name: bundle(record(name, 9, "downloaded")) for name in ("a", "c", "d")}
+    over, asked = record("over", 3, "failed"), []
+
+    def latest(run_id: str) -> dict[str, Any] | None:
+        asked.append(run_id)
+        return ends.get(run_id)
+
+    notebook = notebook_of(
+        cell_of(record("a"), record("b"), over, wan_notebook=kept(record("a"), record("b"), over)),
+        cell_of(wan_notebook=kept(record("c"))),  # its output was cleared
+        cell_of(record("d", 9)),
+    )
+    assert recorder.stamp(notebook, latest) == 3
+    first, second, third = notebook["cells"]
+    a, c = (record(name, 9, "downloaded") for name in "ac")
+    assert first["metadata"]["wan_notebook"] == kept(a, record("b"), over)
+    assert first["outputs"][0]["data"] == {
+        **ends["a"],
+        "text/html": ["<video></video>\n", "<p>"],
+        "text/plain": ["a clip"],
+    }
+    assert first["outputs"][1]["data"][MIME] == record("b")
+    assert (second["metadata"]["wan_notebook"], second["outputs"]) == (kept(c), [])
+    assert third["metadata"]["wan_notebook"] == kept(record("d", 9))  # no later rev: it stays as it is
+    assert "over" not in asked
+    assert recorder.stamp(notebook, latest) == 0
+    nbformat.validate(nbformat.from_dict(notebook))
+
+
 def test_markdown_cells_are_never_stamped() -> None:
     notebook = notebook_of({**cell_of(record("a")), "cell_type": "markdown"})
     assert recorder.stamp(notebook) == 0
@@ -122,8 +157,12 @@ CELLS = st.fixed_dictionaries(
 
 @given(st.fixed_dictionaries({"cells": JSON | st.lists(CELLS | JSON)}))
 def test_no_document_breaks_it_and_a_second_time_there_is_nothing_to_do(notebook: dict[str, Any]) -> None:
-    recorder.stamp(notebook)
-    assert recorder.stamp(notebook) == 0
+    def latest(run_id: str) -> dict[str, Any]:
+        return bundle(record(run_id, 5, "downloaded"))
+
+    recorder.stamp(copy.deepcopy(notebook))
+    recorder.stamp(notebook, latest)
+    assert recorder.stamp(notebook, latest) == 0
     assert all(recorder.is_record(found) for _, found in recorder.records(notebook))
 
 

@@ -75,6 +75,13 @@ def notebook_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> 
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running ``jupyter lab`` with jupyter-collaboration."""
+    with Server("collaboration", tmp_path_factory.mktemp("shared")) as server:
+        yield server
+
+
 @pytest.fixture
 def lab(lab_server: Server, window: BrowserContext, tmp_path: Path) -> Iterator[Desk]:
     """JupyterLab, with an empty folder for this test."""
@@ -85,6 +92,12 @@ def lab(lab_server: Server, window: BrowserContext, tmp_path: Path) -> Iterator[
 def notebook7(notebook_server: Server, window: BrowserContext, tmp_path: Path) -> Iterator[Desk]:
     """Notebook 7, with an empty folder for this test."""
     yield from _desk(notebook_server, window, tmp_path.name)
+
+
+@pytest.fixture
+def shared(shared_server: Server, window: BrowserContext, tmp_path: Path) -> Iterator[Desk]:
+    """JupyterLab with jupyter-collaboration, with an empty folder for this test."""
+    yield from _desk(shared_server, window, tmp_path.name)
 
 
 def _desk(server: Server, window: BrowserContext, name: str) -> Iterator[Desk]:

@@ -15,15 +15,20 @@ from urllib.parse import quote
 import nbformat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 START_SECONDS = 90
 HEIGHT = 900  # of every window
-# Name of the application; a notebook's address. Without `reset` JupyterLab opens the notebooks of the last time, too.
-APPS = {"lab": ("LabApp", "lab/tree/{}?reset"), "notebook": ("JupyterNotebookApp", "notebooks/{}")}
+# Command; name of the application; a notebook's address; is it shared, with jupyter-collaboration?
+# Without `reset` JupyterLab opens the notebooks of the last time, too.
+APPS = {
+    "lab": ("lab", "LabApp", "lab/tree/{}?reset", False),
+    "notebook": ("notebook", "JupyterNotebookApp", "notebooks/{}", False),
+    "collaboration": ("lab", "LabApp", "lab/tree/{}?reset", True),
+}
 SETTINGS = {  # nothing that pops up, nothing that saves by itself
     "@jupyterlab/apputils-extension/notification": {
         "fetchNews": "false",
@@ -36,7 +41,8 @@ SETTINGS = {  # nothing that pops up, nothing that saves by itself
 # What Jupyter complains of by itself, without any plugin installed.
 ITS_OWN = re.compile(
     r"Cannot read properties of undefined \(reading 'schema'\)"  # Notebook 7.6.5 at its start: its shortcut settings
-    r"|.* status of 500 .*/api/kernels\?\d+",  # jupyter_server 2.21.1 asked for its kernels while one is starting
+    r"|.* status of 500 .*/api/kernels\?\d+"  # jupyter_server 2.21.1 asked for its kernels while one is starting
+    r"|Plugin '@jupyter/docprovider-extension:statusBarTimeline' failed to activate.*",  # in Notebook 7, which has none
     re.DOTALL,
 )
 
@@ -49,7 +55,8 @@ class Server:
 
     Parameters
     ----------
-    kind : {"lab", "notebook"}
+    kind : {"lab", "notebook", "collaboration"}
+        The last is a ``jupyter lab`` whose notebooks are shared documents.
     home : Path
         Holds everything the server writes; its folder ``notebooks`` is what it serves.
     """
@@ -73,16 +80,17 @@ class Server:
             "XDG_CONFIG_HOME": self.home / "xdg-config",
             "XDG_DATA_HOME": self.home / "xdg-data",
         }
-        app, _ = APPS[self.kind]
+        command, app, _, shared = APPS[self.kind]
         self._log = (self.home / "server.log").open("wb")
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "jupyter", self.kind, "--no-browser", "--allow-root"),
+                *(sys.executable, "-m", "jupyter", command, "--no-browser", "--allow-root"),
                 *("--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
-                f"--ServerApp.root_dir={self.root}",
+                *(f"--ServerApp.root_dir={self.root}", f"--YDocExtension.disable_rtc={not shared}"),
                 *(f"--{app}.expose_app_in_browser=True", f"--{app}.user_settings_dir={self.home / 'settings'}"),
             ],
             env={**os.environ, **{name: str(path) for name, path in own.items()}},
+            cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -137,11 +145,13 @@ class Desk:
     ----------
     folder : Path
         Where notebooks, pictures and clips of this test live; the kernels' working folder.
+    context : playwright.sync_api.BrowserContext
+        The browser profile.
     """
 
     def __init__(self, server: Server, context: BrowserContext, folder: Path) -> None:
         self.server, self.folder = server, folder
-        self._context = context
+        self.context = context
 
     def write(self, name: str, cells: Sequence[str]) -> Path:
         """A new notebook ``name`` in :attr:`folder` with these code cells."""
@@ -164,7 +174,7 @@ class Desk:
         width : int
             Of the window, in pixels.
         """
-        page = self._context.new_page()
+        page = self.context.new_page()
         page.set_viewport_size({"width": width, "height": HEIGHT})
         opened = NotebookPage(page, (self.folder / path).resolve(), self.server)
         opened.load()
@@ -173,7 +183,7 @@ class Desk:
 
     def close(self) -> None:
         """Close every window and end the kernels."""
-        for page in self._context.pages:
+        for page in self.context.pages:
             page.close()
         self.server.stop_kernels()
 
@@ -207,7 +217,7 @@ class NotebookPage:
 
     def load(self) -> None:
         """Load the page (again) and wait until the notebook has its kernel."""
-        _, address = APPS[self.server.kind]
+        _, _, address, _ = APPS[self.server.kind]
         self.page.goto(self.server.url + address.format(quote(str(self.path.relative_to(self.server.root)))))
         self.page.wait_for_function(
             """() => {
@@ -265,6 +275,16 @@ class NotebookPage:
         saved = nbformat.read(self.path, as_version=nbformat.NO_CONVERT)
         nbformat.validate(saved)
         return saved
+
+    def saved(self, done: Callable[[Any], object], *, timeout: float = 30) -> Any:
+        """Save, and the file once it is as ``done`` says: a shared document is written a little later."""
+        end = time.monotonic() + timeout
+        while True:
+            self.save()
+            if done(found := self.notebook()):
+                return found
+            assert time.monotonic() < end, f"saved is only {str([cell.metadata for cell in found.cells])[:3000]}"
+            self.page.wait_for_timeout(200)
 
     def cell(self, index: int) -> Any:
         """A cell as the open document holds it now (unsaved)."""

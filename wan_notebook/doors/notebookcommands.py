@@ -21,10 +21,14 @@ OUTPUT = click.option(
 @NOTEBOOK
 @OUTPUT
 def sync(notebook: Path, output: Path | None) -> None:
-    """Copy the records in the outputs of a saved NOTEBOOK into its cells' metadata."""
+    """Copy the records in the outputs of a saved NOTEBOOK into its cells' metadata.
+
+    Runs of this machine that have ended since it was saved are shown as they ended.
+    """
+    from wan_notebook.notebook.cards import ended
     from wan_notebook.record.recorder import sync as copy_records
 
-    click.echo(str(copy_records(notebook, output)))
+    click.echo(str(copy_records(notebook, output, ended)))
 
 
 @click.command()

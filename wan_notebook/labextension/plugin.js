@@ -19,6 +19,8 @@
   const SCHEMA = 1;
   const MAX_RECORD_BYTES = 16 * 1024;
   const MAX_RUNS = 1000;
+  const TURN_MS = 10_000; // in a shared document: ample time for what one page has written to reach the others
+  const MAX_TURNS = 10;
   const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/;
   const STATE = /^[a-z_]{1,32}$/;
   const ENDED = new Set([
@@ -94,6 +96,7 @@
       this.asked = new Set(); // runs the kernel was asked about over this comm
       this.connected = false; // whether this kernel was ever reached
       this.deaf = false; // the kernel does not know us: say nothing until it shows a run itself or announces itself
+      this.waiting = new Map(); // latest messages of runs that wait for this page's turn
       context.ready.then(() => this.begin()).catch(() => {}); // a document that did not open has no cells
     }
 
@@ -240,6 +243,11 @@
       this.forget();
     }
 
+    /**
+     * All pages that have a shared document open hear the same, and the one that ran the cell is updated by its display
+     * id besides. Were each of them to replace the output, it would stand there as often. So the kernel gives each page
+     * its turn; a later one finds the work done already, unless those before it could not.
+     */
     hear(data) {
       if (!isObject(data)) return;
       if (data.type === "insert") this.insert(data);
@@ -247,9 +255,16 @@
       if (data.type === "show") this.show(data.form, data.data, isObject(data.metadata) ? data.metadata : {});
       if (data.type !== "update") return;
       const [record] = parts(data.data[MIME]);
-      if (isRecord(record) && record.run_id === data.run_id) {
-        this.place(record, data.data, isObject(data.metadata) ? data.metadata : {});
-      }
+      if (!isRecord(record) || record.run_id !== data.run_id) return;
+      const metadata = isObject(data.metadata) ? data.metadata : {};
+      const turn = this.context.model.collaborative && Number.isSafeInteger(data.turn) ? data.turn : 0;
+      if (turn <= 0) return this.place(record, data.data, metadata);
+      this.waiting.set(record.run_id, [record, data.data, metadata, false]);
+      setTimeout(() => {
+        const latest = this.waiting.get(record.run_id);
+        this.waiting.delete(record.run_id);
+        if (latest && !this.context.isDisposed) this.place(...latest);
+      }, Math.min(turn, MAX_TURNS) * TURN_MS);
     }
 
     /** Put a bundle below its form, unless it is on the page already; the same part takes the place of the earlier. */
@@ -282,7 +297,7 @@
     }
 
     /** Put a bundle where its run is shown, and its record where it is remembered. */
-    place(record, data, metadata) {
+    place(record, data, metadata, mine = true) {
       for (const cell of this.cells) {
         let shown = false;
         for (let i = 0; i < cell.outputs.length; i++) {
@@ -291,7 +306,7 @@
           shown = true;
           if (record.rev > old.rev) {
             cell.outputs.set(i, { output_type: "display_data", data, metadata });
-          } else if (record.rev === old.rev && differs(data, cell.outputs.get(i).data)) {
+          } else if (record.rev === old.rev && mine && differs(data, cell.outputs.get(i).data)) {
             // Only the clock went on. That is worth showing, but nothing to ask a person to save.
             const dirty = this.context.model.dirty;
             cell.outputs.set(i, { output_type: "display_data", data, metadata });

@@ -9,7 +9,6 @@ from wan_notebook.engine import pricing
 from wan_notebook.engine.revival import revived
 from wan_notebook.hall.session import session
 from wan_notebook.notebook import frontend
-from wan_notebook.record.provenance import MIME
 from wan_notebook.windows import rendering
 from wan_notebook.words import phrases
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate
     from wan_notebook.windows.player import Film
 
-__all__ = ["card", "executions", "keep", "listen", "shown_again", "shown_now"]
+__all__ = ["card", "ended", "executions", "keep", "listen", "shown_again", "shown_now"]
 
 EMBED_BYTES = 5 * 1024 * 1024
 AAC_REMARK = "VS Code plays no AAC sound: the clip has its sound track all the same; open the file to hear it."
@@ -82,7 +81,7 @@ def shown_now(run_id: str) -> dict[str, Any] | None:
 
 def listen() -> None:
     """Answer the plugin when it asks for runs: those of this process, and those of earlier ones from the ledger."""
-    frontend.listen(lambda run_id: shown_now(run_id) or _of_the_ledger(run_id))
+    frontend.listen(lambda run_id: shown_now(run_id) or ended(run_id))
 
 
 def shown_again(update: JobUpdate) -> dict[str, Any]:
@@ -93,11 +92,10 @@ def shown_again(update: JobUpdate) -> dict[str, Any]:
     return rendering.bundle(update)
 
 
-def _of_the_ledger(run_id: str) -> dict[str, Any] | None:
-    """A run that an earlier process brought to its end."""
+def ended(run_id: str) -> dict[str, Any] | None:
+    """What the output of a run holds that an earlier process brought to its end; None for any other."""
     run = session().ledger.run(run_id)
     update = revived(run, now=time.time()) if run is not None else None
     if update is None or not update.state.ended or run is None or session().ledger.driven(run):
         return None
-    shown = session().bundle(update)
-    return {**shown, MIME: shown[MIME]}
+    return session().bundle(update)

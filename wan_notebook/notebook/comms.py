@@ -12,10 +12,11 @@ import logging
 import re
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.notebook.formpages import FormPages
-from wan_notebook.notebook.surroundings import LAB, front_end, in_cell, kernel, shell
+from wan_notebook.notebook.surroundings import LAB, front_end, in_cell, kernel, parent, shell
 from wan_notebook.record.provenance import MIME
 from wan_notebook.tasks import JobState
 
@@ -50,6 +51,15 @@ PLUGIN_REMARK = (
 log = logging.getLogger("wan_notebook")
 
 
+@dataclass
+class _Page:
+    """One open page that has called."""
+
+    comm: BaseComm
+    session: str  # of all messages of this page
+    followed: set[str] = field(default_factory=set)
+
+
 class _Line:
     """The kernel's end of all comms: one for each open page."""
 
@@ -58,7 +68,9 @@ class _Line:
         self.present = False
         self.forms = FormPages()
         self._lock = threading.Lock()
-        self._comms: dict[str, tuple[BaseComm, set[str]]] = {}
+        self._pages: dict[str, _Page] = {}  # by comm id, in the order in which they called
+        self._left: set[str] = set()  # sessions of pages that are closed
+        self._ran: dict[str, str] = {}  # run id -> session of the page that ran its cell
         self._pushed: dict[str, tuple[dict[str, Any], float]] = {}
         self._card_at: float | None = None
         self._idle_since: float | None = None
@@ -77,19 +89,26 @@ class _Line:
 
     # What the plugin says, on whatever thread the kernel hears it:
 
-    def opened(self, comm: BaseComm, _message: dict[str, Any]) -> None:
+    def opened(self, comm: BaseComm, message: dict[str, Any]) -> None:
         self.present = True
         with self._lock:
-            self._comms[comm.comm_id] = (comm, set())
-            while len(self._comms) > MAX_COMMS:
-                self._comms.pop(next(iter(self._comms)))
+            session = str(message.get("header", {}).get("session", ""))
+            self._pages[comm.comm_id] = _Page(comm, session)
+            self._left.discard(session)
+            while len(self._pages) > MAX_COMMS:
+                self._leave(next(iter(self._pages)))
         comm.on_msg(lambda message: self.heard(comm, message))
         comm.on_close(lambda _: self.closed(comm))
 
     def closed(self, comm: BaseComm) -> None:
         with self._lock:
-            self._comms.pop(comm.comm_id, None)
+            self._leave(comm.comm_id)
         self.forms.closed(comm)
+
+    def _leave(self, comm_id: str) -> None:
+        page = self._pages.pop(comm_id, None)
+        if page is not None:
+            self._left.add(page.session)
 
     def heard(self, comm: BaseComm, message: dict[str, Any]) -> None:
         """The ids come from a document, which may be anybody's: they are looked up and nothing else."""
@@ -108,10 +127,11 @@ class _Line:
             if bundle is None:
                 continue
             with self._lock:
-                followed = self._comms.get(comm.comm_id, (comm, set()))[1]
-                if len(followed) < MAX_RUNS:
-                    followed.add(run_id)
-            _send(comm, run_id, bundle)
+                page = self._pages.get(comm.comm_id)
+                if page is not None and len(page.followed) < MAX_RUNS:
+                    page.followed.add(run_id)
+                turns = self._turns(run_id)
+            _send(comm, run_id, bundle, turns.get(comm.comm_id, 0))
         self.forms.asked(comm, forms)
 
     # What the kernel says, on the runner's thread:
@@ -119,18 +139,32 @@ class _Line:
     def push(self, run_id: str, bundle: dict[str, Any]) -> None:
         now = time.monotonic()
         with self._lock:
-            comms = [comm for comm, followed in self._comms.values() if run_id in followed]
+            turns = self._turns(run_id)
+            comms = [self._pages[comm_id].comm for comm_id in turns]
             shown, at = self._pushed.get(run_id, ({}, 0.0))
             tick = bool(shown) and revision(bundle) == revision(shown)
             if not comms or bundle == shown or (tick and now - at < TICK_SECONDS):
                 return
             self._pushed[run_id] = (bundle, now)
         for comm in comms:
-            _send(comm, run_id, bundle)
+            _send(comm, run_id, bundle, turns[comm.comm_id])
+
+    def _turns(self, run_id: str) -> dict[str, int]:
+        """Whose turn it is, by comm id, to write a run into a document that several pages may share; 0 is at once.
+
+        The page that ran the cell comes first: it writes anyway, as its outputs are told anew by their display ids.
+        """
+        ran = self._ran.get(run_id)
+        first = ran if ran not in self._left else None
+        pages = [(comm_id, page) for comm_id, page in self._pages.items() if run_id in page.followed]
+        pages.sort(key=lambda one: one[1].session != first)
+        late = first is not None and all(page.session != first for _, page in pages)  # it has not called yet
+        return {comm_id: turn for turn, (comm_id, _) in enumerate(pages, int(late))}
 
     # Is it there at all? It can only be heard while no cell runs, so only that time counts.
 
-    def card_shown(self) -> None:
+    def card_shown(self, run_id: str) -> None:
+        self._ran[run_id] = str(parent().get("header", {}).get("session", ""))
         self._card_at = self._card_at or time.monotonic()
 
     def cell_begins(self, _info: object) -> None:
@@ -160,7 +194,7 @@ def card_shown(bundle: dict[str, Any]) -> None:
     """Note that the running cell shows a run; the plugin of a front end that can have it should speak soon."""
     record = bundle.get(MIME)
     if front_end() == LAB and isinstance(record, dict) and not JobState(record["state"]).ended:
-        _line().card_shown()
+        _line().card_shown(record["run_id"])
 
 
 def listen(lookup: Callable[[str], dict[str, Any] | None]) -> None:
@@ -217,9 +251,9 @@ def _ids(asked: object) -> list[str] | None:
     return list(dict.fromkeys(word for word in asked if isinstance(word, str) and RUN_ID.fullmatch(word)))
 
 
-def _send(comm: BaseComm, run_id: str, bundle: dict[str, Any]) -> None:
+def _send(comm: BaseComm, run_id: str, bundle: dict[str, Any], turn: int) -> None:
     try:
-        comm.send({"type": "update", "run_id": run_id, "data": bundle, "metadata": {}})
+        comm.send({"type": "update", "run_id": run_id, "data": bundle, "metadata": {}, "turn": turn})
     except Exception:
         log.exception("run %s could not be sent to the plugin", run_id)
 

@@ -10,21 +10,25 @@ A notebook may come from anywhere: what is found in it is bounded and checked, a
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.record.documents import Document
 from wan_notebook.record.provenance import MIME, SCHEMA_VERSION, is_record, parts
+from wan_notebook.tasks import JobState
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 __all__ = ["KEY", "SyncReport", "is_record", "merge", "records", "stamp", "sync"]
 
+Latest = Callable[[str], Mapping[str, Any] | None]
 KEY = "wan_notebook"  # of the cell's metadata
 MAX_RUNS = 1000  # of one cell
+ENDED = {state.value for state in JobState if state.ended}
 
 
 @dataclass(frozen=True)
@@ -113,13 +117,16 @@ def records(notebook: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     return found
 
 
-def stamp(notebook: Mapping[str, Any]) -> int:
+def stamp(notebook: Mapping[str, Any], latest: Latest | None = None) -> int:
     """Copy the records of a notebook's outputs into the metadata of their cells, in place.
 
     Parameters
     ----------
     notebook : mapping
         An nbformat node or plain JSON, format 4; nothing else in it is changed.
+    latest : callable, optional
+        Gives what the output of a run holds, by its id, where it has ended; otherwise None. Runs that the notebook
+        shows as under way are then shown as they ended.
 
     Returns
     -------
@@ -128,17 +135,21 @@ def stamp(notebook: Mapping[str, Any]) -> int:
     """
     changed = 0
     for _, cell in _code_cells(notebook):
+        renewed = latest is not None and _renew(cell, latest)
         metadata = _metadata(cell)
         merged = merge(_output_records(cell), metadata.get(KEY))
-        if merged is None:
-            continue
-        metadata[KEY] = _like(metadata, merged)
-        cell["metadata"] = metadata
-        changed += 1
+        if merged is not None:
+            metadata[KEY] = _like(metadata, merged)
+            cell["metadata"] = metadata
+        changed += renewed or merged is not None
     return changed
 
 
-def sync(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> SyncReport:
+def sync(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    latest: Latest | None = None,
+) -> SyncReport:
     """Stamp a saved notebook: atomically, changing nothing else in it.
 
     Parameters
@@ -147,6 +158,8 @@ def sync(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = N
         The notebook.
     output : path, optional
         Where the result goes instead; it is then written in any case and ``path`` stays untouched.
+    latest : callable, optional
+        As for :func:`stamp`.
 
     Returns
     -------
@@ -158,7 +171,7 @@ def sync(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = N
         Not a notebook of format 4, unreadable or too large, or changed by someone else meanwhile.
     """
     document = Document.read(path)
-    cells = stamp(document.notebook)
+    cells = stamp(document.notebook, latest)
     found = [record for _, cell in _code_cells(document.notebook) for record in _output_records(cell)]
     target = document.path if output is None else Path(output)
     needed = cells > 0 or output is not None
@@ -168,6 +181,37 @@ def sync(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = N
 
 
 # The document
+
+
+def _renew(cell: dict[str, Any], latest: Latest) -> bool:
+    """Put the end of runs where a cell still says that they are under way: into its outputs, and metadata alone."""
+    outputs, renewed = cell.get("outputs"), False
+    for output in outputs if isinstance(outputs, list) else []:
+        data = output.get("data") if isinstance(output, dict) else None
+        bundle = _newer(data.get(MIME), latest) if isinstance(data, dict) else None
+        if data is not None and bundle is not None:
+            output["data"] = _like(data, {mime: _lines(mime, content) for mime, content in bundle.items()})
+            renewed = True
+    held: Any = _metadata(cell).get(KEY)
+    for place, run in enumerate(held["runs"] if _runs(held) else ()):
+        bundle = _newer(run, latest)
+        if bundle is not None:
+            held["runs"][place] = _like(run, json.loads(json.dumps(bundle[MIME])))
+            renewed = True
+    return renewed
+
+
+def _newer(record: object, latest: Latest) -> Mapping[str, Any] | None:
+    """What a run's output holds now; of the document only the id is believed."""
+    if not isinstance(record, dict) or not is_record(record) or record["state"] in ENDED or record.get("sweep"):
+        return None  # the entry of a sweep's run is short, and told of together with the others
+    bundle = latest(record["run_id"])
+    return bundle if bundle is not None and bundle[MIME]["rev"] > record["rev"] else None
+
+
+def _lines(mime: str, content: Any) -> Any:
+    """Text as notebook files hold it."""
+    return content.splitlines(keepends=True) if mime.startswith("text/") and isinstance(content, str) else content
 
 
 def _code_cells(notebook: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
