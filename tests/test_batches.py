@@ -75,7 +75,7 @@ def call(sim, folder) -> Callable[..., wan.VideoResult]:
 def dask(workers: int, threads: int = 1, **how: Any) -> Iterator[Any]:
     import distributed
 
-    here = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": logging.CRITICAL}
+    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with (
         distributed.LocalCluster(n_workers=workers, threads_per_worker=threads, **here, **how) as cluster,
         distributed.Client(cluster) as client,
