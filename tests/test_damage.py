@@ -103,6 +103,12 @@ def test_the_command_line_says_it_with_exit_code_1(here, home):
     assert (home / FILE).read_bytes() == POEM
 
 
+def test_the_doctor_says_it(here, home):
+    report = CliRunner().invoke(cli, ["doctor", "--region", "simulator"]).output
+    assert "cannot be used (it is damaged: file is not a database)" in report
+    assert f"It is {home / FILE}" in report
+
+
 def test_collect_still_saves_the_clips_it_can_read_of(here, home, server):
     (home / FILE).unlink()
     ledger = Ledger(home)

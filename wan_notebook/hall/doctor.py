@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ from wan_notebook.config import SIMULATOR, Settings, home
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.hall.premises import Finding, codecs, folder, packages, plugin, proxies, simulator_packages
+from wan_notebook.ledger.runs import FILE
+from wan_notebook.ledger.statements import count
+from wan_notebook.ledger.store import Ledger
 from wan_notebook.service.connections import open_http
 from wan_notebook.service.hosts import Host, address_of, hosts, owner, region_of
 from wan_notebook.service.probes import ELSEWHERE, NOBODYS_KEY, PLAN_KEY, is_plan_key, knock, right_place
@@ -22,7 +26,7 @@ from wan_notebook.words.markup import tag
 from wan_notebook.words.phrases import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from wan_notebook.facts.nouns import Region
@@ -149,7 +153,7 @@ def examine(
             *findings,
             *([] if simulated else [proxies(address, reached=reached)]),
             folder("clips", outputs, do=OUTPUT),
-            _state(needed=simulated),
+            *_state(needed=simulated),
             *plugin(front_end, answered=plugin_answered),
             *packages(front_end),
             *codecs(front_end),
@@ -189,11 +193,17 @@ def _place(settings: Settings, name: str) -> list[Finding]:
     return findings
 
 
-def _state(*, needed: bool) -> Finding:
+def _state(*, needed: bool) -> Iterator[Finding]:
     try:
-        return folder("state", home(), do="Name another folder in WAN_NOTEBOOK_HOME.", needed=needed)
+        yield folder("state", home(), do="Name another folder in WAN_NOTEBOOK_HOME.", needed=needed)
     except ConfigurationError as error:
-        return Finding("state", "problem", error.message, error.hint)
+        yield Finding("state", "problem", error.message, error.hint)
+        return
+    if (home() / FILE).exists():
+        with closing(Ledger(home())) as ledger:
+            known = count(len(ledger.runs()), "run")
+        bad = Finding("ledger", "warning", f"{ledger.trouble}: submitting asks first, or needs --yes", ledger.remedy)
+        yield bad if ledger.trouble else Finding("ledger", "ok", f"{known} in it")
 
 
 def _simulator() -> list[Finding]:
