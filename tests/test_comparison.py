@@ -10,21 +10,27 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
+from nbconvert import LatexExporter
 from PIL import Image
 from windows import NASTY, PROMPT, Page, assert_harmless, film_at, finished, request, result_of, told
 
 import wan_notebook as wan
 from wan_notebook.errors import InvalidRequestError
-from wan_notebook.hall.exhibits import exhibited
+from wan_notebook.hall.exhibits import Exhibit, exhibited
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.record.footage import probe_clip
 from wan_notebook.record.provenance import build_record
 from wan_notebook.record.sidefiles import side_file
+from wan_notebook.simulator import Simulator
 from wan_notebook.windows.comparison import APART, Comparison
+from wan_notebook.windows.rendering import bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kernels import LiveKernel
 
 SCRIPT = files("wan_notebook.windows").joinpath("together.js").read_text("utf-8")
 
@@ -169,3 +175,42 @@ def test_a_record_that_anybody_wrote_is_shown_for_what_it_says_or_not_at_all(
     holder, _, name = place.rpartition(".")
     (record[holder] if holder else record)[name] = junk
     assert_harmless(Comparison((shown(record, folder),))._repr_mimebundle_(), lines=True)
+
+
+@pytest.mark.full
+def test_jobs_that_are_under_way_join_when_their_clips_are_there(kernel: LiveKernel) -> None:
+    with Simulator(speed=10, render="shape") as service:
+        where = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": "sk-compare-0123456789"}
+        kernel.run(f"import os; os.environ.update({where!r})\n%load_ext wan_notebook\nimport wan_notebook as wan")
+        ask = "prompt='It turns.', image='images/chelsea.png', duration=2, audio=False"
+        kernel.run(f"jobs = [wan.submit({ask}, seed=seed) for seed in (1, 2)]")
+        cell = kernel.run("wan.compare(jobs)")
+        page = cell.bundles[0]["text/html"]
+        assert ("<video" in page, page.count("under way")) == (False, 2)
+        assert "seed" in cell.bundles[0]["text/plain"]
+        assert "image" not in cell.bundles[0]["text/plain"]  # it is the same, prepared yet or not
+        kernel.until(lambda: cell.bundles[0]["text/html"].count("<video") == 2)
+    assert "under way" not in cell.bundles[0]["text/html"]
+    assert cell.error is None
+
+
+def test_two_pictures_of_one_name_are_told_apart_by_their_digests() -> None:
+    def one(image: str) -> Exhibit:
+        return Exhibit("cat", None, {"image": image}, "under way")
+
+    same = Comparison((one("a.png (00000000…)"), one("a.png")))  # the second is not read yet
+    assert (same.differing, same.shared) == ({}, {"image": "a.png (00000000…)"})
+    two = Comparison((one("a.png (00000000…)"), one("a.png (11111111…)"), one("a.png")))
+    assert two.differing == {"image": ("a.png (00000000…)", "a.png (11111111…)", "a.png")}
+    names = Comparison((one("a.png (00000000…)"), one("b.png (11111111…)")))
+    assert names.differing == {"image": ("a.png", "b.png")}
+
+
+def test_a_pdf_shows_the_posters_of_a_card_and_of_a_comparison(clips: list[Path]) -> None:
+    shown = [bundle(finished(probe_clip(clips[0]), clips[0].parent.parent)), compared(clips)._repr_mimebundle_()]
+    notebook = nbformat.v4.new_notebook()
+    outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
+    notebook.cells = [nbformat.v4.new_code_cell("wan.compare(jobs)", outputs=outputs)]
+    source, resources = LatexExporter().from_notebook_node(notebook)
+    assert list(resources["outputs"].values()) == [base64.b64decode(data["image/jpeg"]) for data in shown]
+    assert all(name in source for name in resources["outputs"])

@@ -47,7 +47,7 @@ def test_a_log_gets_a_line_for_each_new_state_and_none_for_the_clock() -> None:
 
 
 def test_a_terminal_has_one_line_however_many_jobs_and_keeps_the_end_of_each() -> None:
-    line = Line(terminal := Terminal())
+    line = Line(terminal := Terminal(), pause_seconds=0)
     for clock in range(50):
         line.tell("run-1", f"cat: RUNNING {clock}", state=1)
     assert terminal.screen == ["cat: RUNNING 49"]
@@ -58,6 +58,15 @@ def test_a_terminal_has_one_line_however_many_jobs_and_keeps_the_end_of_each() -
     line.tell("run-2", "dog: " + "x" * 500, state=1)
     assert len(terminal.screen[1]) < shutil.get_terminal_size().columns
     line.clear()
+    assert terminal.screen == ["cat: saved", ""]
+
+
+def test_a_terminal_is_told_anew_at_most_twice_a_second_and_of_an_end_at_once() -> None:
+    line = Line(terminal := Terminal())
+    for clock in range(50):
+        line.tell("run-1", f"cat: RUNNING {clock}", state=clock)
+    assert terminal.getvalue().count("\r") <= 2
+    line.tell("run-1", "cat: saved", over=True)
     assert terminal.screen == ["cat: saved", ""]
 
 

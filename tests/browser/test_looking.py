@@ -40,7 +40,7 @@ TALL = 2400
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Simulator]:
-    with Simulator(speed=100) as simulator:
+    with Simulator(speed=100, render="shape") as simulator:
         yield simulator
 
 
@@ -88,15 +88,16 @@ def test_players_of_a_comparison_start_pause_and_seek_together(opened: NotebookP
     shoot(opened, pictures, "compare", 2)
     assert sticks_out(opened, 2) == []
     page.set_viewport_size({"width": 1100, "height": TALL})
-    tops = page.evaluate(f"{PLAYERS}.map(v => Math.round(v.getBoundingClientRect().top))")
-    assert [tops.count(top) for top in sorted(set(tops))] == [4, 4]
+    rows = f"new Set({PLAYERS}.map(v => Math.round(v.getBoundingClientRect().top))).size"
+    opened.until(f"{rows} === 2")  # of four
 
     page.get_by_label("Loop").check()  # a slow machine has several tries
     page.evaluate(f"{PLAYERS}[3].play()")  # any one of them
     spread = f"(t => Math.max(...t) - Math.min(...t))({TIMES})"
-    opened.until(f"{PLAYERS}.every(v => !v.paused && v.currentTime > 0.5) && {spread} < 0.15")  # while they run
+    under_way = f"{PLAYERS}.every(v => !v.paused && v.currentTime > 0.5)"
+    opened.until(f"{under_way} && {spread} < 0.25", timeout=90)
     page.evaluate(f"{PLAYERS}[6].pause()")
-    opened.until(f"{PLAYERS}.every(v => v.paused)")
+    opened.until(f"{PLAYERS}.every(v => v.paused && !v.seeking) && {spread} < 0.1")  # all show the same moment
     page.evaluate(f"{PLAYERS}[1].currentTime = 1.5")
     opened.until(f"{PLAYERS}.every(v => Math.abs(v.currentTime - 1.5) < 0.1 && !v.seeking)")
 
@@ -146,11 +147,9 @@ def test_a_gallery_shows_twelve_posters_that_lead_to_their_clips(opened: Noteboo
     assert page.locator(".jp-Cell").nth(5).locator(".jp-OutputArea-output img").count() == 1
     shoot(opened, pictures, "gallery", 4)
     assert sticks_out(opened, 4) == []
-    link = output.locator("a").first
-    address = link.evaluate("a => a.href")
-    answer = page.request.get(address)
-    assert (answer.status, answer.headers["content-type"]) == (200, "video/mp4")
     call = output.locator("code").first.inner_text()
     opened.execute(f"found = {call}; open('said.txt', 'w').write(found.path.name)")
     assert (opened.path.parent / "said.txt").read_text().startswith("clip-")
+    output.locator("a").first.click()
+    page.locator("video[src*='clip-']:not([title])").wait_for()  # JupyterLab's own viewer of videos
     assert opened.complaints == []

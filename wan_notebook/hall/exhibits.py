@@ -123,7 +123,9 @@ def values_of(record: Mapping[str, Any]) -> dict[str, str]:
     values |= {name: texts.get(name) for name in ("prompt", "negative_prompt")}
     values["region"] = record.get("region")
     inputs = record.get("inputs")
-    media = {
+    told_of = {info.name: asked.get(info.name) for info in parameters() if info.kind in ("image", "sound")}
+    media = {name: _mapping(value).get("name") for name, value in told_of.items()}  # before they are prepared
+    media |= {
         str(item.get("role")): _medium(item)
         for item in (inputs if isinstance(inputs, list) else ())
         if isinstance(item, dict)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Troubles", "is_live", "line_on", "wait_showing"]
 
-LOOK_SECONDS = 0.5  # between two pictures of the line
+LOOK_SECONDS, PAUSE_SECONDS = 1.0, 0.5  # between two looks at a job, between two pictures of the line at the least
 CLEAR = "\x1b[K"  # what is left of the line before
 MORE = " · …"
 
@@ -36,10 +36,13 @@ class Line:
     stream : text file
         On a terminal one line is told anew, however many jobs there are; the last of each job stays. Elsewhere every
         new state is a line, and none comes twice.
+    pause_seconds : float
+        Between two pictures of the line on a terminal; what comes sooner is shown with the next tick of the clock.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+    def __init__(self, stream: TextIO, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+        self.stream, self._pause_seconds = stream, pause_seconds
+        self._drawn_at = float("-inf")
         self._lock = threading.Lock()
         self._open: dict[str, str] = {}
         self._said: dict[str, object] = {}
@@ -66,7 +69,8 @@ class Line:
                     self.stream.write("\n")
                 else:
                     self._open[run_id] = text
-                self._draw()
+                if over or time.monotonic() - self._drawn_at >= self._pause_seconds:
+                    self._draw()
             elif self._said.get(run_id) != (said := text if state is None else state):
                 self._said[run_id] = said
                 self.stream.write(f"{text}\n")
@@ -88,7 +92,7 @@ class Line:
         text = several + list(self._open.values())[-1]
         wide = shutil.get_terminal_size().columns - 1
         self._write(text if len(text) <= wide else text[: max(0, wide - len(MORE))] + MORE)
-        self._drawn = True
+        self._drawn, self._drawn_at = True, time.monotonic()
 
     def _write(self, text: str) -> None:
         self.stream.write(f"\r{text}{CLEAR}")

@@ -61,13 +61,14 @@ class Comparison:
         """The parameters that are not the same for all: name to the value of each clip, ``–`` where none is known."""
         known = [exhibit.values for exhibit in self.exhibits]
         rows = {name: tuple(values.get(name, UNKNOWN) for values in known) for name in _names(known)}
-        return {name: _plain(row) for name, row in rows.items() if len(set(row)) > 1}
+        return {name: _plain(row) for name, row in rows.items() if len(set(_plain(row))) > 1}
 
     @property
     def shared(self) -> dict[str, str]:
         """The parameters that are the same for all."""
         known = [exhibit.values for exhibit in self.exhibits]
-        return {name: known[0][name] for name in _names(known) if len({values.get(name) for values in known}) == 1}
+        differing = self.differing
+        return {name: max(values.get(name, "") for values in known) for name in _names(known) if name not in differing}
 
     def __str__(self) -> str:
         differing = self.differing
@@ -173,9 +174,10 @@ def _paid(exhibit: Exhibit) -> str:
 
 
 def _plain(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Without the digests behind the names of files, where the names alone tell them apart."""
+    """Without the digests behind the names of files, unless they are what tells two files of one name apart."""
     names = tuple(DIGEST.sub("", value) for value in values)
-    return names if len(set(names)) == len(set(values)) else values
+    digests = {value for value, name in zip(values, names, strict=True) if value != name}
+    return values if len(digests) > len({DIGEST.sub("", value) for value in digests}) else names
 
 
 def _names(known: Sequence[Mapping[str, str]]) -> list[str]:
