@@ -533,3 +533,15 @@ def test_the_card_of_a_click_lands_in_the_cell_of_the_form(service, in_folder):
         records = [output["data"][MIME] for output in shown.outputs[2:]]
         assert {record["cell_id"] for record in records} == {"shown"}
         live.until(lambda: all(output["data"][MIME]["state"] == "downloaded" for output in shown.outputs[2:]))
+
+
+@pytest.mark.full
+def test_where_nobody_looks_later_the_card_is_in_the_cell_that_presses_the_button(service, in_folder):
+    environment = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": KEY}
+    with LiveKernel(in_folder, environment) as live:
+        headless = {"cell_id": None, "allow_stdin": False}
+        live.run(f"import wan_notebook as wan\nform = wan.form(**{GOOD!r}, duration=2)\nform", **headless)
+        dry = live.run("form.errands.dry_run.click()", **headless)
+        assert any("Dry run" in bundle["text/plain"] for bundle in dry.bundles)
+        clicked = live.run("form.generate.click()\nresult = form.jobs[0].result()", **headless)
+        assert (clicked.error, clicked.record["state"]) == (None, "downloaded")

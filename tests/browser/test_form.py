@@ -121,13 +121,14 @@ def test_the_keyboard_alone_goes_through_the_fields_in_their_order_and_makes_a_c
             page.keyboard.press("Space")  # no sound
         if names[-1] == "Roll":
             page.keyboard.press("Enter")
+            seed = page.get_by_label("Seed", exact=True)
+            page.wait_for_function("e => /^[0-9]+$/.test(e.value)", arg=seed.element_handle())
         if names[-1] != "Generate":
             page.keyboard.press("Tab")
         assert len(names) < 40
     order = ["Model", "Region", "Prompt", "Negative prompt", "Image", "Resolution", "Duration", "Audio", "Seed", "Roll"]
     assert list(dict.fromkeys(name for name in names if name in order)) == order
     assert names.index("More settings") > names.index("Roll")
-    assert page.get_by_label("Seed", exact=True).input_value().isdecimal()
     page.keyboard.press("Enter")
     page.get_by_text("Clip 1: saved as wan_outputs/").wait_for()
     asked = opened.runs(FORM)[0]["request"]["asked"]
@@ -251,31 +252,62 @@ def test_a_form_without_its_kernel_leaves_a_line_that_says_what_to_do(opened: No
 
 
 @pytest.mark.full
-def test_how_the_form_looks(opened: NotebookPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_control_has_a_name(opened: NotebookPage) -> None:
+    page = opened.page
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_role("button", name="Load record").click()
+    page.get_by_label("Recorded run", exact=True).wait_for()
+    controls = page.locator(".jp-OutputArea-output").locator("input:visible, textarea:visible, select:visible")
+    assert controls.count() > 20
+    said = (
+        "all => all.map(e => [e.labels?.[0]?.textContent.trim(), e.outerHTML.slice(0, 200)]).filter(([name]) => !name)"
+    )
+    assert controls.evaluate_all(said) == []
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest) -> Path:
+    """Where screenshots are kept to be looked at."""
+    folder = request.config.rootpath / "test-output"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.mark.full
+def test_how_the_form_looks(opened: NotebookPage, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Light, dark, narrow, with errors, running, finished: kept to be looked at, and measured here."""
     page = opened.page
-    monkeypatch.setattr("servers.HEIGHT", 1500)
-    opened.screenshot(tmp_path / "form-empty.png")
+    monkeypatch.setattr("servers.HEIGHT", 1500)  # the whole form in one picture
+    small = page.locator("img[alt='Image, as it will be sent']")
+    opened.screenshot(pictures / "form-empty.png")
     filled(opened)
-    page.locator("img[alt='Image, as it will be sent']").wait_for()
-    opened.screenshot(tmp_path / "form-light.png")
+    small.wait_for()
+    opened.screenshot(pictures / "form-light.png")
     page.get_by_label("Negative prompt", exact=True).fill("x" * 501)
     page.get_by_label("Image", exact=True).fill("images/chelse.png")
     page.get_by_text("Did you mean chelsea.png?").wait_for()
-    opened.screenshot(tmp_path / "form-errors.png")
-    opened.screenshot(tmp_path / "form-errors-dark.png", theme="dark")
+    small.wait_for(state="hidden")
+    opened.screenshot(pictures / "form-errors.png")
+    opened.screenshot(pictures / "form-errors-dark.png", theme="dark")
     page.get_by_label("Negative prompt", exact=True).fill("")
     filled(opened)
+    small.wait_for()
     page.get_by_role("button", name="More settings").click()
-    opened.screenshot(tmp_path / "form-dark.png", theme="dark")
-    opened.screenshot(tmp_path / "form-narrow.png", width=600)
+    page.get_by_role("button", name="Load record").click()
+    page.get_by_label("Recorded run", exact=True).wait_for()
+    page.get_by_label("Crop", exact=True).wait_for()
+    opened.screenshot(pictures / "form-dark.png", theme="dark")
+    monkeypatch.setattr("servers.HEIGHT", 2400)
+    opened.screenshot(pictures / "form-narrow.png", width=600)
     assert scrolling(opened) == []
     page.get_by_role("button", name="Fewer settings").click()
+    page.get_by_role("button", name="Load record").click()
+    page.get_by_label("Crop", exact=True).wait_for(state="hidden")
     page.get_by_role("button", name="Generate").click()
     page.get_by_text("Clip 1:").wait_for()
-    opened.screenshot(tmp_path / "form-running.png")
+    opened.screenshot(pictures / "form-running.png")
     all_downloaded(opened, 1)
     page.get_by_text("0 spent: made before").wait_for()
-    opened.screenshot(tmp_path / "form-finished.png")
-    opened.screenshot(tmp_path / "form-finished-dark-narrow.png", theme="dark", width=600)
+    opened.screenshot(pictures / "form-finished.png")
+    opened.screenshot(pictures / "form-finished-dark-narrow.png", theme="dark", width=600)
     assert scrolling(opened) == []

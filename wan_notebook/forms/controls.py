@@ -116,7 +116,6 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         count = self.count() and tag("div", self.count(), style=f"{MUTED};margin-left:auto;white-space:nowrap")
         row = "display:flex;justify-content:space-between;gap:12px;line-height:1.4;min-height:1.4em"
         self.line.value = str(tag("div", body, count, style=row))
-        self.control.tooltip = words  # which a screen reader reads as the control's description
 
     def advice(self, problem: Problem) -> str:
         """A problem in words; the field's name and value stand above it already."""
@@ -199,7 +198,7 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         """The control for what is written."""
         if self.info.name == "template":
             return Combobox(options=catalog().effects, **how)
-        rows = 3 if self.info.name == "prompt" else 1
+        rows = 3 if self.info.name == "prompt" else 2
         return Textarea(rows=rows, **how) if self.info.kind == "text" else Text(**how)
 
     def _edited(self, change: Any) -> None:

@@ -73,7 +73,7 @@ class Errands:
         self.insert = _button("Insert as cell", "A %%wan_i2v cell with this request, below the form", self._insert)
         self.load = _button("Load record", "Fill the form from an earlier run", self._open)
         self.buttons = [self.dry_run, self.insert, self.load]
-        self.news = HTML(layout=Layout(margin="0", width="auto"))
+        self.news = HTML(layout=Layout(margin="0", width="auto", display="none"))
         self.run = Dropdown(description="Recorded run", options=[(NO_RUNS, None)], style=LABEL, layout=Layout(**ABOVE))
         self.run.layout.height = "56px"
         self.clip = Text(
@@ -95,6 +95,7 @@ class Errands:
         edge = colour and f"border-left:3px solid {colour};padding-left:6px"
         said = words and tag("div", words, *more, role="status", style=f"{edge};line-height:1.4;margin:2px 0;{WRAP}")
         self.news.value = str(said or "")
+        self.news.layout.display = "" if said else "none"  # an empty one would take its share of the space
 
     def trouble(self, error: Exception) -> None:
         """Say what forbids it."""

@@ -27,7 +27,6 @@ from wan_notebook.media.intake import look_in
 from wan_notebook.notebook import cards, cells, frontend
 from wan_notebook.notebook.formpages import FORM, served_at_once
 from wan_notebook.words import phrases
-from wan_notebook.words.addresses import public_url
 from wan_notebook.words.markup import LINE, MUTED, NAME, bullets, tag
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self.errands = Errands(self)
         self.price = PriceTag(self._decided)
         self.remarks = HTML(layout=Layout(margin="0", width="auto"))
-        self.rows = VBox(layout=Layout(width="100%"))
+        self.rows = VBox(layout=Layout(width="100%", display="none"))
         foot = Layout(align_items="center", flex_flow="row wrap", grid_gap="6px 8px", width="100%")
         super().__init__(
             [
@@ -200,10 +199,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         draft = request or self.sheet.draft(wrong)
         settings, cost, elsewhere = self.sheet.look_up(draft) if draft else (None, None, ())
         problems = (*problems, *elsewhere)
-        size = draft.predicted_size if draft else None
-        self.fields["image"].note = f"; the clip will have about {size[0]} × {size[1]}" if size else ""
-        address = settings.base_url if settings else None
-        self.fields["region"].note = f"Requests go to {public_url(address)}" if address else ""
+        self.sheet.note(draft.predicted_size if draft else None, settings.base_url if settings else None)
         self._ready = (request, settings) if request and settings and not problems else None
         self.sheet.say(problems)
         self._cost, self._wrong = cost, [label(problem.field).lower() for problem in problems]
@@ -211,6 +207,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         ledger = session().ledger
         notes = [*(request.notes if request else ()), *([ledger.complaint] if ledger.trouble else [])]
         self.remarks.value = str(bullets(phrases.clean(note) for note in notes) or "")
+        self.remarks.layout.display = "" if notes else "none"
         for button in (self.errands.dry_run, self.errands.insert):
             button.disabled = request is None or problems[:1] != elsewhere[:1]
         self._conclude()
@@ -269,7 +266,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             self.price.reset()
             self.errands.tell("")
             self.jobs.append(job)
-            self.rows.children = [*self.rows.children, row][-ROWS:]
+            self.rows.children, self.rows.layout.display = [*self.rows.children, row][-ROWS:], ""
             frontend.form_pages().beside(self.model_id, job.run_id, partial(cards.shown_now, job.run_id))
 
     def _heard(self) -> Callable[[JobUpdate], None]:
@@ -293,6 +290,8 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         from IPython.display import publish_display_data
 
         self._place = frontend.here()  # the cell that shows the form is the one its cards belong to
-        line = tag("div", tag("strong", TITLE, style=NAME), " ", tag("span", ABOUT, style=MUTED))
+        line = tag(
+            "div", tag("strong", TITLE, style=NAME), " ", tag("span", ABOUT, style=MUTED), style="margin:0 0 2px 3px"
+        )
         publish_display_data({"text/plain": f"{TITLE}: {ABOUT}", "text/html": str(line)})
         publish_display_data(self._repr_mimebundle_())

@@ -49,7 +49,7 @@ class PriceTag(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self.confirmed = _switch(ANYWAY.capitalize(), decided)
         self.badge = HTML(layout=Layout(margin="0", width="auto"))
         parts = [self.earlier, self.anew, self.confirmed, self.badge]
-        super().__init__(parts, layout=Layout(width="100%", grid_gap="4px"))
+        super().__init__(parts, layout=Layout(width="100%", grid_gap="4px", margin="4px 0 0 0"))
 
     @property
     def said(self) -> dict[str, bool]:

@@ -18,6 +18,7 @@ from wan_notebook.forms.pickers import MediaField, field_for
 from wan_notebook.hall.session import session
 from wan_notebook.notebook import frontend
 from wan_notebook.request.declaration import I2VRequest, UnknownModelWarning, parameters
+from wan_notebook.words.addresses import public_url
 from wan_notebook.words.markup import MUTED, WRAP, tag
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class Sheet(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         self.fields.clear()
         self.fields.update({info.name: field_for(info, start.get(info.name), self._changed) for info in infos})
         self._first.children = [self.fields[name] for name in FIRST]
-        self._further.children = [field for name, field in self.fields.items() if name not in FIRST]
+        rest = [field for name, field in self.fields.items() if name not in FIRST]
+        self._further.children = sorted(rest, key=lambda field: field.info.kind == "flag")  # boxes beside boxes
         self._unfold(any(field.chosen for field in self._further.children))
 
     def fill(self, values: Mapping[str, Any]) -> list[str]:
@@ -166,6 +168,11 @@ class Sheet(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             if info.name != "model":
                 self.fields[info.name].reshape(info, model, region)
         self._offered.value = str(tag("div", _named(self._further.children), style=f"{MUTED};line-height:1.4;{WRAP}"))
+
+    def note(self, size: tuple[int, int] | None, address: str | None) -> None:
+        """Note the size of the clip to expect, and where requests go."""
+        self.fields["image"].note = f"; the clip will have about {size[0]} × {size[1]}" if size else ""
+        self.fields["region"].note = f"Requests go to {public_url(address)}" if address else ""
 
     def say(self, problems: Iterable[Problem]) -> None:
         """Show each problem at its field; one behind the button is brought to light."""
