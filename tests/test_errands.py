@@ -110,7 +110,9 @@ def test_a_form_is_filled_from_the_ledger_with_what_was_sent(made: Any, monkeypa
     form = wan.form(region="beijing")
     form.errands.load.click()
     assert form.errands.panel.layout.display == ""
-    (choice,) = [value for _, value in form.errands.run.options if value[0]["run_id"] == record["run_id"]]
+    form.errands.panel.children[1].children[1].click()
+    assert "Choose a recorded run" in news(form)
+    (choice,) = [value for _, value in form.errands.run.options if value and value[0]["run_id"] == record["run_id"]]
     form.errands.run.value = choice
     form.errands.panel.children[1].children[1].click()
     assert f"Filled from {record['run_id']}" in news(form)

@@ -24,6 +24,18 @@ FORM = 1  # the cell with %wan_form
 FOCUSED = "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
 
 
+# matplotlib shows and closes all figures at `post_execute`: what is done with a form must not end a cell in its middle.
+BUSY = """
+import time
+ends = []
+get_ipython().events.register("post_execute", lambda: ends.append(1))
+try:
+    while True: time.sleep(0.05)
+except KeyboardInterrupt:
+    print("ended", len(ends), "times meanwhile")
+"""
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[Simulator]:
     with Simulator(speed=100, render="shape") as simulator:
@@ -221,11 +233,51 @@ def test_a_cell_is_inserted_below_and_makes_the_same_request(opened: NotebookPag
 
 
 @pytest.mark.full
+def test_a_form_is_filled_from_a_run_of_this_notebook(opened: NotebookPage) -> None:
+    page = opened.page
+    filled(opened, "The cat remembers.")
+    page.get_by_label("Duration", exact=True).fill("3")
+    page.get_by_label("Duration", exact=True).press("Tab")
+    page.get_by_role("button", name="Generate").click()
+    all_downloaded(opened, 1)
+    seed = opened.runs(FORM)[0]["request"]["sent"]["parameters"]["seed"]
+    filled(opened, "Something else.")
+    page.get_by_role("button", name="Load record").click()
+    run = page.get_by_label("Recorded run", exact=True)
+    run.wait_for()
+    page.wait_for_function("e => e.options.length > 1", arg=run.element_handle())
+    run.select_option(index=1)
+    page.get_by_role("button", name="Fill the form").click()
+    page.get_by_text("Filled from run-").wait_for()
+    assert page.get_by_label("Prompt", exact=True).input_value() == "The cat remembers."
+    assert page.get_by_label("Duration", exact=True).input_value() == "3"
+    assert page.get_by_label("Seed", exact=True).input_value() == str(seed)
+    assert page.get_by_label("Image", exact=True).input_value().startswith("wan_outputs/inputs/")
+    page.get_by_text("451 × 300 pixels").wait_for()
+    assert opened.complaints == []
+
+
+@pytest.mark.full
+def test_a_variable_of_the_notebook_is_suggested_and_taken_as_the_picture(opened: NotebookPage) -> None:
+    page = opened.page
+    opened.execute("from PIL import Image; photo = Image.new('RGB', (800, 600), 'teal')")
+    page.get_by_label("Prompt", exact=True).fill("It shines.")
+    image = page.get_by_label("Image", exact=True)
+    image.fill("$phot")
+    page.get_by_text("There is no variable phot in this notebook.").wait_for()
+    assert "$photo" in image.evaluate("e => [...e.list.options].map(o => o.value)")
+    image.fill("$photo")
+    page.get_by_text("$photo: 800 × 600 pixels").wait_for()
+    page.get_by_role("button", name="Insert as cell").click()
+    page.get_by_text("Inserted below as a cell.").wait_for()
+    assert opened.cell(FORM + 1)["source"] == "%%wan_i2v --image $photo\nIt shines."
+
+
+@pytest.mark.full
 def test_the_form_is_used_while_a_cell_runs(opened: NotebookPage) -> None:
     page = opened.page
     filled(opened, "The cat waits.")
-    opened.js("model.cells.get(2).sharedModel.setSource(argument)", "import time\nwhile not stop: time.sleep(0.05)")
-    opened.execute("stop = []")
+    opened.js("model.cells.get(2).sharedModel.setSource(argument)", BUSY)
     opened.run_cell(2, wait=False)
     prompt = page.locator(".jp-Cell").nth(2).locator(".jp-InputPrompt")
     page.wait_for_function("e => e.textContent.includes('*')", arg=prompt.element_handle())
@@ -236,6 +288,7 @@ def test_the_form_is_used_while_a_cell_runs(opened: NotebookPage) -> None:
     page.get_by_text("Clip 1: saved as wan_outputs/").wait_for()
     assert "*" in prompt.inner_text(), "the cell still runs"
     opened.js("await panel.sessionContext.session.kernel.interrupt();")
+    opened.until("JSON.stringify(model.cells.get(2).outputs.toJSON()).includes('ended 0 times meanwhile')")
     all_downloaded(opened, 1)
 
 

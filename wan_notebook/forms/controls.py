@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from wan_notebook.errors import Problem
     from wan_notebook.facts.nouns import ModelSpec, ParameterInfo, Region
 
-__all__ = ["BESIDE", "ParameterField", "SeedField", "label", "why_not"]
+__all__ = ["BESIDE", "ParameterField", "SeedField", "label", "sentence", "why_not"]
 
 WHOLE_ROW = ("text", "image", "sound")  # kinds that need the width
 LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
@@ -120,15 +120,14 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
     def advice(self, problem: Problem) -> str:
         """A problem in words; the field's name and value stand above it already."""
         fix = f"{problem.fix}." if problem.fix and problem.fix[-1] not in ".?!" else problem.fix
-        return f"{problem.problem[:1].upper()}{problem.problem[1:]}. {fix}".strip()
+        return f"{sentence(problem.problem)}. {fix}".strip()
 
     def usual(self) -> str:
         """What the line says when nothing is wrong."""
         wanted, choices = self._wanted, self.info.choices
         if choices and wanted is not None and wanted not in choices and self.info.applies:
             return f"{wanted} is not possible with this model"
-        words = self.note or self.info.help
-        return words if "://" in words else f"{words[:1].upper()}{words[1:]}"
+        return sentence(self.note or self.info.help)
 
     def count(self) -> str:
         """Characters used and allowed, for texts."""
@@ -236,6 +235,7 @@ def why_not(name: str, model: ModelSpec) -> tuple[str, str]:
         makes = "always makes sound" if model.audio == "always" else "makes silent clips"
         return "always on" if model.audio == "always" else "always off", f"{model.name} {makes}"
     able = [other for other in catalog().models if any(p.name == name and p.applies for p in parameters(other))]
+    able = [other for other in able if name != "template" or catalog().model(other).template == "documented"]
     return "not offered", f"not with {model.name}" + (f", only with {one_of(able)}" if able else "")
 
 
@@ -246,6 +246,16 @@ def _no_effects(model: ModelSpec, region: Region) -> str:
         return f"no video effect is known of {model.name}, only of {one_of(able)}"
     able = [other.name for other in catalog().regions.values() if other.templates]
     return "" if region.templates else f"not in {region.name}, only in {one_of(able)}"
+
+
+def sentence(words: str) -> str:
+    """With a capital letter, unless it begins with a name that has none.
+
+    >>> sentence("the model that makes the clip"), sentence("wan2.7-i2v always makes sound")
+    ('The model that makes the clip', 'wan2.7-i2v always makes sound')
+    """
+    first = words.partition(" ")[0]
+    return f"{words[:1].upper()}{words[1:]}" if first.isalpha() else words
 
 
 def label(name: str) -> str:

@@ -31,7 +31,7 @@ __all__ = ["Errands"]
 
 PATIENCE_SECONDS = 2.0  # until the plugin has said that the cell is there
 COPY = "Copy this into a cell of its own:"
-NO_RUNS = "no recorded runs yet"
+NO_RUNS, CHOOSE = "no recorded runs yet", "choose a run"
 
 
 class Form(Protocol):
@@ -162,7 +162,7 @@ class Errands:
         closed = self.panel.layout.display == "none"
         if closed:
             found = runs_to_load()
-            self.run.options = [*found] or [(NO_RUNS, None)]
+            self.run.options = [(CHOOSE if found else NO_RUNS, None), *found]
         self.panel.layout.display = "" if closed else "none"
 
     def _load(self, _: object) -> None:
@@ -172,7 +172,7 @@ class Errands:
             self.trouble(error)
             return
         if chosen is None:
-            self.tell("There is no run to load yet.", RED)
+            self.tell("Choose a recorded run, or write the name of a clip's file.", RED)
             return
         values, missing = filling(*chosen)
         try:

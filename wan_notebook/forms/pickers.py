@@ -13,6 +13,7 @@ from wan_notebook.media.medium import ImageFacts
 from wan_notebook.media.sounds import SoundFacts
 from wan_notebook.request.declaration import MEASURES
 from wan_notebook.words.markup import data_uri, tag
+from wan_notebook.words.phrases import path_shortened
 from wan_notebook.words.wording import file_size, shown
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MediaField", "field_for"]
 
+LONGEST = 36  # characters of a file's name
 UPLOADS = {
     "image": ("image/png,image/jpeg,image/bmp,image/webp", "A picture"),
     "sound": ("audio/wav,audio/mpeg,.wav,.mp3", "A sound"),
@@ -131,7 +133,7 @@ class MediaField(ParameterField):
             facts = None
         if facts is None:
             return super().usual()
-        name, size = self._file or self._variable() or facts.name, file_size(facts.bytes or 0)
+        name, size = path_shortened(self._file or self._variable() or facts.name, LONGEST), file_size(facts.bytes or 0)
         if isinstance(facts, SoundFacts) and facts.seconds is not None:
             return f"{name}: {facts.seconds:.1f} s, {facts.format} {size}{self.note}"
         if isinstance(facts, ImageFacts) and facts.width is not None:

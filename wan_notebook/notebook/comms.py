@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.notebook.formpages import FormPages
+from wan_notebook.notebook.formpages import FormPages, as_asked
 from wan_notebook.notebook.surroundings import LAB, front_end, in_cell, kernel, parent, shell
 from wan_notebook.record.provenance import MIME
 from wan_notebook.tasks import JobState
@@ -91,6 +91,7 @@ class _Line:
 
     def opened(self, comm: BaseComm, message: dict[str, Any]) -> None:
         self.present = True
+        as_asked(comm)
         with self._lock:
             session = str(message.get("header", {}).get("session", ""))
             self._pages[comm.comm_id] = _Page(comm, session)

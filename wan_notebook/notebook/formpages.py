@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from comm.base_comm import BaseComm
 
-__all__ = ["FORM", "FormPages", "served_at_once"]
+__all__ = ["FORM", "FormPages", "as_asked", "served_at_once"]
 
 FORM = "application/vnd.wan-notebook.form.v1+json"  # {"form": …} marks a form, {"form": …, "part": …} what is below it
 MAX_PARTS = 50  # below one form that a reloaded page gets again
@@ -92,14 +92,18 @@ class FormPages:
 
 
 def served_at_once(widget: Any) -> None:
-    """Let what is done with a widget, or one within it, be heard while a cell runs, where the kernel has subshells.
-
-    ipykernel 7.4 would serve a widget made in a cell on the main thread, that is, after the running cell. And whatever
-    is heard on another thread must not end the cell for IPython: matplotlib would close the figures it still draws.
-    """
+    """Let what is done with a widget, or one within it, be heard while a cell runs, where the kernel has subshells."""
     for child in getattr(widget, "children", ()):
         served_at_once(child)
-    comm = widget.comm
+    as_asked(widget.comm)
+
+
+def as_asked(comm: Any) -> None:
+    """Serve a comm's messages where the page asks for it: in a subshell, or after the running cell.
+
+    ipykernel 7.4 would serve them where the comm was last sent from. And what is heard on another thread must not end
+    the running cell for IPython: matplotlib would show and close the figures that the cell is still drawing.
+    """
     if hasattr(comm, "_reply_subshell_for"):
         comm._reply_subshell_for = _as_the_page_says  # noqa: SLF001  there is no public way
     heard, call = getattr(comm, "handle_msg", None), "_msg_callback"
