@@ -203,6 +203,17 @@ def test_forged_words_do_not_break_the_table(folder):
     assert "<script>" not in report._repr_mimebundle_()["text/html"]
 
 
+def test_what_differs_is_open_and_what_does_not_is_folded(folder):
+    path = folder / "n.ipynb"
+    page = wan.verify(path)._repr_mimebundle_()["text/html"]
+    assert page.index("nothing differs") < page.index("<details") < page.index("source")
+    notebook = json.loads(path.read_text())
+    notebook["cells"][1]["source"] = "another"
+    path.write_text(json.dumps(notebook))
+    page = wan.verify(path)._repr_mimebundle_()["text/html"]
+    assert page.index("edited after the run") < page.index("<details")
+
+
 def test_the_published_schema_is_the_models_own_and_takes_real_records(executed):
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == json_schema()
     jsonschema.Draft202012Validator.check_schema(json_schema())

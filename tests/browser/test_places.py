@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import nbformat
 import pytest
+from hostile import Hostile
+from records import record
 
 import wan_notebook
 from wan_notebook.record.audit import verify
@@ -243,3 +246,42 @@ def test_without_the_plugin_the_video_is_shown_and_sync_brings_the_records(
     assert run == saved.cells[JOB].outputs[0].data[MIME]
     assert run["state"] == "downloaded"
     assert verify(work.page.path).ok
+
+
+def test_nothing_but_the_id_of_a_planted_record_is_used(desk: Desk, service: Simulator) -> None:
+    (desk.folder.parent / "secret.mp4").write_text("the secret")
+    evil = "<img src=x onerror='window.planted = 1'><script>window.planted = 1</script>"
+    with Hostile() as counter:
+        planted = record(
+            *("run-0123456789abcdef", 4, "following"),
+            endpoint=counter.base_url,
+            base_url=counter.base_url,
+            region="simulator",
+            api_key="sk-planted",
+            task_id="0" * 32,
+            name=evil,
+            clip={"path": "../secret.mp4", "sha256": "0" * 64},
+            error=evil,
+        )
+        path = desk.write(
+            "planted.ipynb", [LOAD, "'planted'", "%wan_resume run-0123456789abcdef", "%wan_jobs --all", "%wan_verify"]
+        )
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells[JOB].metadata["wan_notebook"] = {"schema": 1, "runs": [planted]}
+        notebook.cells[JOB].outputs = [
+            nbformat.v4.new_output("display_data", {"text/html": evil, "text/plain": "a run", MIME: planted})
+        ]
+        nbformat.write(notebook, path)
+        page = desk.open(path)
+        Work(page, service).key()
+        for index in (0, 2, 3, 4):
+            page.run_cell(index)
+        page.until(f"{TEXT}.includes('differs')", 4)
+        assert page.js("return window.planted ?? null;") is None
+        assert page.runs(JOB) == [planted]  # as it was: no kernel knows this run
+        page.save()
+        assert counter.asked == []
+    said = page.notebook().cells
+    assert "the secret" not in str(said)
+    assert "<script>" not in str([cell.outputs for cell in said[2:]])
+    assert KEY not in path.read_text(encoding="utf-8")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.words.markup import row, table, tag
+from wan_notebook.words.markup import GREEN, GREY, RED, card, fold, row, table, tag
 from wan_notebook.words.phrases import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from wan_notebook.words.markup import Html
 
 __all__ = ["DIFFERS", "OK", "UNKNOWN", "Finding", "Report"]
 
@@ -84,6 +87,22 @@ class Report:
         return [tuple(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002  IPython's protocol
-        rows = [(f"cell {f.cell} · {f.what}", f.result, f.words) for f in self.findings]
-        page = tag("div", row(tag("strong", self.path.name), self._summary()), table(rows) if rows else None)
+        open_, good = ([f for f in self.findings if (f.result == OK) is fine] for fine in (False, True))
+        page = card(
+            (GREEN if self.findings else GREY) if self.ok else RED,
+            row(tag("strong", self.path.name), self._summary(), style="margin:0"),
+            _table(open_) if open_ else None,
+            fold(f"ok: {len(good)}", _table(good)) if good else None,
+        )
         return {"text/plain": str(self), "text/html": str(page)}
+
+
+def _table(findings: Iterable[Finding]) -> Html:
+    return table(
+        (
+            f"cell {f.cell} · {f.what}",
+            tag("strong", f.result, style=f"color:{RED}") if f.result == DIFFERS else f.result,
+            f.words,
+        )
+        for f in findings
+    )
