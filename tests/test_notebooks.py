@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -120,9 +121,13 @@ def test_an_executed_notebook_holds_a_valid_record_in_every_wan_cell_and_asks_th
     assert "0123456789abcdef" not in executed.read_text(encoding="utf-8")
     wanted = [cell for cell in notebook.cells if cell.source.startswith("%%wan_i2v") and "--dry-run" not in cell.source]
     for cell in wanted:
-        (record,) = cell.metadata["wan_notebook"]["runs"]
-        jsonschema.validate(record, SCHEMA)
-        assert (record["state"], record["simulated"]) == ("downloaded", True), json.dumps(record)[:2000]
-        assert (tmp_path / record["clip"]["path"]).stat().st_size == record["clip"]["bytes"]
+        records = cell.metadata["wan_notebook"]["runs"]
+        for record in records:
+            jsonschema.validate(record, SCHEMA)
+            assert (record["state"], record["simulated"]) == ("downloaded", True), json.dumps(record)[:2000]
+        clips = [record["clip"] for record in records if record.get("kind") != "sweep"]
+        assert len(clips) == (records[0]["runs"] if "--sweep" in cell.source else len(records) == 1)
+        for clip in clips:
+            assert hashlib.sha256((tmp_path / clip["path"]).read_bytes()).hexdigest() == clip["sha256"]
     found = verify(executed)
     assert found.ok, str(found)

@@ -7,6 +7,7 @@ written, and the card says so.
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -191,8 +192,9 @@ class Journal(Page):
         """The first row of a member of a sweep, to be written: nothing is claimed, and it is no open job."""
         self._written = True
         self._run = replace(self._run, varied=canonical_json(varied))
-        asked = canonical_json(self._record(update)["request"]["asked"])
-        return replace(self._run, **self._columns(update), simulated=self.simulated, request=asked)
+        columns = self._columns(update)
+        asked = canonical_json(json.loads(columns["record"])["request"]["asked"])
+        return replace(self._run, **columns, simulated=self.simulated, request=asked)
 
     def foreign(self, run: Run | None = None) -> bool:
         """Whether a run (this one's row) was sent with another key; that may all the same be of the same account."""

@@ -19,7 +19,7 @@ from wan_notebook.record.swept import record_of_sweep
 from wan_notebook.tasks import JobState, iso_utc
 from wan_notebook.windows import overview
 from wan_notebook.windows.overview import Sweep
-from wan_notebook.windows.tally import Tally, price_of, seconds_left
+from wan_notebook.windows.tally import FREE, Tally, price_of, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,7 +142,7 @@ class Board:
             left=seconds_left(updates, self._usually) if tally.open else None,
             idle=0 < tally.open == len(self._waiting),
             waits=bool(self._waiting),
-            price=price_of(update.cost for update in updates if update.cost),
+            price=price_of(update.cost for update in updates if update.cost and update.state not in FREE),
             limits=_limits(updates),
             notes=self.notes,
             folder=self.folder,

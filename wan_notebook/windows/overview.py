@@ -99,7 +99,7 @@ def bundle(sweep: Sweep) -> dict[str, Any]:
         markup.facts(
             fact("Sweep", sweep.shape),
             fact("Spent so far", _spent(sweep)),
-            fact("In all", _whole(sweep)),
+            fact("In all", _whole(sweep) if tally.open else ""),
             fact("Time left", _left(sweep)),
             fact("At once", sweep.limits if tally.open else ""),
         ),
@@ -205,8 +205,9 @@ def _table(sweep: Sweep) -> Html | None:
     headings = ["#", *names, *([] if "seed" in names else ["seed"]), "State", "Clip"]
     more = len(sweep.members) - SHOWN
     rest = tag("div", f"… and {more} more: {sweep.handle}.rows()", style=MUTED) if more > 0 else None
-    look = f"overflow-wrap:anywhere;{MUTED}"
-    return markup.fold(f"Members ({len(sweep.members)})", tag("div", markup.columns(headings, lines), rest, style=look))
+    return markup.fold(
+        f"Members ({len(sweep.members)})", tag("div", markup.columns(headings, lines), rest, style=MUTED)
+    )
 
 
 def _state(update: JobUpdate) -> str:

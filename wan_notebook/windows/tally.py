@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wan_notebook.facts.nouns import ModelSpec
     from wan_notebook.tasks import Cost, JobUpdate
 
-__all__ = ["Tally", "price_of", "seconds_left", "service_seconds"]
+__all__ = ["FREE", "Tally", "price_of", "seconds_left", "service_seconds"]
 
 FREE = (JobState.REFUSED, JobState.FAILED, JobState.CANCELED)
 
