@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from keyhunt import hunted, pytest_runtest_makereport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["hunted", "pytest_runtest_makereport"]  # every test is searched for the key
 
 ROOT = Path(__file__).parent.parent
 SCRUBBED = ("DASHSCOPE_", "WAN_NOTEBOOK_", "XDG_", "JUPYTER_", "IPYTHON", "PYTHONPATH", "VSCODE_", "JPY_")

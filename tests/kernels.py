@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jupyter_client.manager import KernelManager
+from keyhunt import hunt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ class LiveKernel:
     def __exit__(self, *_: object) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        hunt.look("the outputs of a kernel", self.cells, self.displays)
         self._specs.cleanup()
 
     def send(self, code: str, *, cell_id: str | None = "cell-1", allow_stdin: bool = True) -> Cell:

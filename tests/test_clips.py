@@ -43,7 +43,7 @@ ITEM = SentMedia(
 )
 def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
     stem = stem_for(name, "2026-11-23T19:25:01.123Z")
-    part = reserve(tmp_path, stem, "run-0123456789abcdef")
+    part = reserve(tmp_path, stem, "run-fedcba9876543210")
     final = settle(part, tmp_path, stem)
     assert final.parent == part.parent == tmp_path
     assert final.name.isascii()

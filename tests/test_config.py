@@ -13,7 +13,7 @@ from wan_notebook.config import Secret, Settings, checked_base_url, home
 from wan_notebook.errors import ConfigurationError
 from wan_notebook.facts.catalog import catalog
 
-KEY = "sk-configured-0123456789"
+KEY = "sk-configured-0123456789abcdef"
 
 
 def test_the_region_comes_from_the_nearest_place():

@@ -19,7 +19,7 @@ from wan_notebook.simulator import Simulator
 
 JUDGE = Path(__file__).parent / "judge.py"
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
-KEY = "sk-crate-test-00000000000000"
+KEY = "sk-crate-0123456789abcdef"
 SECRET = "%%wan_i2v x --private\nThe heliotrope umbrella pirouettes."
 METADATA = "ro-crate-metadata.json"
 

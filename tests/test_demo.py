@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sysconfig
@@ -111,7 +110,7 @@ def test_sync_copies_the_records_of_a_saved_notebook(demonstration, tmp_path):
 
 
 def test_sync_refuses_what_is_no_notebook(tmp_path):
-    shutil.copy(__file__, tmp_path / "no.ipynb")
+    (tmp_path / "no.ipynb").write_text("print(1)\n")
     done = subprocess.run(
         [SCRIPT, "sync", tmp_path / "no.ipynb"], capture_output=True, text=True, timeout=60, check=False
     )

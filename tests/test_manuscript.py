@@ -22,7 +22,7 @@ PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 def record(tmp_path_factory) -> dict:
     folder = tmp_path_factory.mktemp("paper")
     with Simulator(speed=500, render="shape") as sim:
-        given = {"base_url": sim.base_url, "api_key": "sk-paper-test-0000000000000", "output_dir": folder}
+        given = {"base_url": sim.base_url, "api_key": "sk-paper-0123456789abcdef", "output_dir": folder}
         return wan.generate(prompt="The cat, blinks.", image=PHOTO, duration=2, audio=False, seed=7, **given).record
 
 

@@ -60,7 +60,7 @@ def test_agenerate_runs_through_it_in_a_cell(in_folder):
     from wan_notebook.simulator import Simulator
 
     with Simulator(speed=300, render="shape") as service:
-        environment = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": "sk-nesting-0123456789abc"}
+        environment = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": "sk-nesting-0123456789abcdef"}
         with LiveKernel(in_folder, environment) as live:
             cell = live.run(
                 "import wan_notebook as wan\n"

@@ -26,7 +26,7 @@ from wan_notebook.words.privacy import without
 PROMPT = "The heliotrope umbrella pirouettes beneath seventeen lanterns."
 NEGATIVE = "No zeppelins whatsoever, nor any marmalade."
 WORDS = ("heliotrope", "pirouettes", "lanterns", "zeppelins", "marmalade")
-KEY = "sk-private-test-000000000000"
+KEY = "sk-private-0123456789abcdef"
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 ASKED = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "image": PHOTO, "duration": 3, "api_key": KEY}
 

@@ -80,7 +80,12 @@ def test_what_it_shows_of_outputs_is_what_is_printed(in_folder):
     printed(refusal, "generate", "Up.", "--image", "images/chelsae.png", "--model", "wan2.6-i2v-flsh", code=1)
     printed("No such option", "generate", "Up.", "--durration", "5", code=2)
     with Simulator(speed=200, render="shape") as sim:
-        given = {"prompt": "It jumps.", "image": "images/chelsea.png", "duration": 2, "api_key": "sk-readme-0123456789"}
+        given = {
+            "prompt": "It jumps.",
+            "image": "images/chelsea.png",
+            "duration": 2,
+            "api_key": "sk-readme-0123456789abcdef",
+        }
         made = wan.generate(**given, base_url=sim.base_url).record
     path = notebook(in_folder, ("", []), ("", []), ("", []), ("%%wan_i2v cat\nIt jumps.", [made]))
     path.write_text(path.read_text("utf-8").replace("It jumps.", "It sits."), "utf-8")

@@ -18,7 +18,7 @@ from wan_notebook.tasks import Task, VideoResult
 if TYPE_CHECKING:
     from pathlib import Path
 
-RUN = "run-0123456789abcdef"
+RUN = "run-fedcba9876543210"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 MIME = "application/vnd.wan-notebook.v1+json"
-KEY = "sk-form-0123456789abcdef"
+TYPED_KEY = "sk-typed-fedcba9876543210"
 FORM = 1  # the cell with %wan_form
 FOCUSED = "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
 
@@ -48,7 +48,7 @@ def opened(lab: Desk, service: Simulator, photos: Path) -> NotebookPage:
     shutil.copytree(photos, lab.folder / "images")
     notebook = lab.open(lab.write("form.ipynb", ["%load_ext wan_notebook", "%wan_form", "6 * 7"]), width=1000)
     notebook.execute(
-        f"import os; os.environ.update(DASHSCOPE_HTTP_BASE_URL={service.base_url!r}, DASHSCOPE_API_KEY={KEY!r})"
+        f"import os; os.environ.update(DASHSCOPE_HTTP_BASE_URL={service.base_url!r}, DASHSCOPE_API_KEY={TYPED_KEY!r})"
     )
     for cell in range(3):  # another cell is the latest one when somebody uses the form
         notebook.run_cell(cell)
@@ -105,7 +105,7 @@ def test_a_form_is_filled_in_and_each_click_adds_a_card_to_its_own_cell(opened: 
     assert {run.cell_id for run in runs} == {saved.cells[FORM].id}
     assert runs[0].request.given == ["audio", "duration", "image", "prompt"]
     assert "wan_notebook" not in saved.cells[2].metadata
-    assert KEY not in opened.path.read_text()
+    assert TYPED_KEY not in opened.path.read_text()
     assert opened.complaints == []
 
 

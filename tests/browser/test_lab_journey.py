@@ -126,7 +126,7 @@ def test_the_job_ends_in_its_cell_although_the_page_was_reloaded_and_the_cell_mo
 @pytest.mark.full
 def test_after_a_restart_of_the_kernel_the_video_comes_to_its_old_cell(lab, photos):
     with Simulator(speed=0.01, render="shape") as service:
-        key = f'os.environ.update(DASHSCOPE_HTTP_BASE_URL="{service.base_url}", DASHSCOPE_API_KEY="sk-test-0123456789")'
+        key = f'os.environ.update(DASHSCOPE_HTTP_BASE_URL="{service.base_url}", DASHSCOPE_API_KEY="sk-typed-fedcba987")'
         page = _open(lab, photos, [f"import os\n{key}\n%load_ext wan_notebook", CAT])
         page.run_cell(0)
         page.run_cell(1)

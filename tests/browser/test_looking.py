@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
 
-KEY = "sk-looking-0123456789abcdef"
+TYPED_KEY = "sk-typed-fedcba9876543210"
 MAKE = """import wan_notebook as wan
 %load_ext wan_notebook
 jobs = [
@@ -51,7 +51,7 @@ def opened(lab: Desk, service: Simulator, photos: Path) -> NotebookPage:
     cells = [MAKE, DONE, "wan.compare(jobs)", MORE, "%wan_gallery --notebook .", "%wan_gallery --notebook . --page 2"]
     notebook = lab.open(lab.write("looking.ipynb", cells), width=1100)
     notebook.execute(
-        f"import os; os.environ.update(DASHSCOPE_HTTP_BASE_URL={service.base_url!r}, DASHSCOPE_API_KEY={KEY!r})"
+        f"import os; os.environ.update(DASHSCOPE_HTTP_BASE_URL={service.base_url!r}, DASHSCOPE_API_KEY={TYPED_KEY!r})"
     )
     notebook.run_cell(0)
     notebook.run_cell(1)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.full]
 
 MIME = "application/vnd.wan-notebook.v1+json"
-KEY = "sk-places-0123456789abcdef"
+TYPED_KEY = "sk-typed-fedcba9876543210"
 SCHEMA = json.loads((Path(wan_notebook.__file__).parent / "schema" / "record-1.json").read_text(encoding="utf-8"))
 LOAD = "%load_ext wan_notebook"
 CAT = "%%wan_i2v cat --image images/chelsea.png --model wan2.1-i2v-plus --seed {}\nThe cat turns its head."
@@ -66,7 +66,7 @@ class Work:
 
     def key(self) -> None:
         """What somebody has set before the kernel is started."""
-        settings = {"DASHSCOPE_HTTP_BASE_URL": self.service.base_url, "DASHSCOPE_API_KEY": KEY}
+        settings = {"DASHSCOPE_HTTP_BASE_URL": self.service.base_url, "DASHSCOPE_API_KEY": TYPED_KEY}
         self.page.execute(f"import os; os.environ.update({settings!r})")
 
     def ends(self) -> None:
@@ -96,7 +96,7 @@ class Work:
         assert all(run["source_sha256"] for run in runs)
         found = verify(self.page.path)
         assert found.ok, str(found)
-        assert KEY not in self.page.path.read_text(encoding="utf-8")
+        assert TYPED_KEY not in self.page.path.read_text(encoding="utf-8")
         return runs
 
 
