@@ -284,4 +284,4 @@ def test_nothing_but_the_id_of_a_planted_record_is_used(desk: Desk, service: Sim
     said = page.notebook().cells
     assert "the secret" not in str(said)
     assert "<script>" not in str([cell.outputs for cell in said[2:]])
-    assert KEY not in path.read_text(encoding="utf-8")
+    assert TYPED_KEY not in path.read_text(encoding="utf-8")
