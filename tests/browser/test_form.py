@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -357,7 +358,7 @@ def test_how_the_form_looks(opened: NotebookPage, pictures: Path, monkeypatch: p
     page.get_by_role("button", name="Load record").click()
     page.get_by_label("Crop", exact=True).wait_for(state="hidden")
     page.get_by_role("button", name="Generate").click()
-    page.get_by_text("Clip 1:").wait_for()
+    page.get_by_text(re.compile("Clip 1: .* at the service")).wait_for()
     opened.screenshot(pictures / "form-running.png")
     all_downloaded(opened, 1)
     page.get_by_text("0 spent: made before").wait_for()

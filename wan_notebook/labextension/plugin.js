@@ -252,7 +252,12 @@
       if (!isObject(data)) return;
       if (data.type === "insert") this.insert(data);
       if (!isObject(data.data)) return;
-      if (data.type === "show") this.show(data.form, data.data, isObject(data.metadata) ? data.metadata : {});
+      if (data.type === "show") {
+        const show = () => this.show(data.form, data.data, isObject(data.metadata) ? data.metadata : {});
+        const wait = this.context.model.collaborative && Number.isSafeInteger(data.turn) ? data.turn : 0;
+        if (wait <= 0) return show();
+        setTimeout(() => this.context.isDisposed || show(), Math.min(wait, MAX_TURNS) * TURN_MS);
+      }
       if (data.type !== "update") return;
       const [record] = parts(data.data[MIME]);
       if (!isRecord(record) || record.run_id !== data.run_id) return;

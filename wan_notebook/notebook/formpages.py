@@ -48,8 +48,8 @@ class FormPages:
             while len(parts) > MAX_PARTS:
                 parts.pop(next(iter(parts)))
             pages = list(self._pages.get(form, ()))
-        for comm in pages:
-            _show(comm, form, bundle_of())
+        for turn, comm in enumerate(reversed(pages)):  # of a shared document, one page after the other
+            _show(comm, form, bundle_of(), turn)
 
     def insert(self, form: str, source: str, done: Callable[[], object]) -> bool:
         """Let the page that came last insert a cell below a form; False where no page could."""
@@ -124,9 +124,9 @@ def _as_the_page_says(_data: object, subshell: Any) -> Any:
     return subshell
 
 
-def _show(comm: BaseComm, form: str, bundle: dict[str, Any] | None) -> None:
+def _show(comm: BaseComm, form: str, bundle: dict[str, Any] | None, turn: int = 0) -> None:
     if bundle is not None:
         try:
-            comm.send({"type": "show", "form": form, "data": bundle, "metadata": {}})
+            comm.send({"type": "show", "form": form, "data": bundle, "metadata": {}, "turn": turn})
         except Exception:
             log.exception("what belongs below a form could not be sent to the plugin")
