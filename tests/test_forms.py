@@ -517,6 +517,7 @@ def test_what_forbids_the_start_is_said_in_the_form(connected):
     assert "wan_outputs" in said(form.errands.news) + rows
 
 
+@pytest.mark.full
 def test_the_card_of_a_click_lands_in_the_cell_of_the_form(service, in_folder):
     environment = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": KEY}
     with LiveKernel(in_folder, environment) as live:
