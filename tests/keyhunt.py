@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MARK = "0123456789abcdef"
 MOST_BYTES = 64 * 1024 * 1024  # of a file that is searched
 SHOWN = 40
-KEY_FILE = "api_key"  # the vendor's place for it
+NOT_OURS = ("api_key", "history.sqlite")  # the vendor's place for the key; what IPython keeps of what a person typed
 
 
 def _encoded() -> Iterator[bytes]:
@@ -79,7 +79,7 @@ class Hunt:
                 if not path.is_file() or path.is_symlink() or mark in self.seen or state.st_size > MOST_BYTES:
                     continue
                 self.seen.add(mark)
-                if (path.name, state.st_size) not in self.known and path.name != KEY_FILE:
+                if (path.name, state.st_size) not in self.known and not path.name.startswith(NOT_OURS):
                     self.look(str(path), path.read_bytes())
                     self.look(f"the name of {path.parent}/…", path.name)
             except OSError:  # gone meanwhile, or no ordinary file
