@@ -100,7 +100,25 @@ def shorter(notebook, folder):
     both(lambda record: record["clip"].update(facts))(notebook, folder)
 
 
+def shown(old, new):
+    """A change in the page that the output shows."""
+
+    def tamper(notebook, folder):
+        page = "".join(the_output(notebook)["text/html"])
+        assert old in page
+        the_output(notebook)["text/html"] = page.replace(old, new)
+
+    return tamper
+
+
+ANOTHER = 'src="data:video/mp4;base64,AAAA" data-was="'
+
 TAMPERINGS = {
+    "real or not, everywhere": both(lambda r: r.update(simulated=False)),
+    "the endpoint, everywhere": both(lambda r: r.update(endpoint="https://example.com")),
+    "the player shows another file": shown('src="wan_outputs/', 'src="images/'),
+    "the player shows an address": shown('src="wan_outputs/', 'src="https://example.com/wan_outputs/'),
+    "the player shows another video": shown('src="wan_outputs/', f"{ANOTHER}wan_outputs/"),
     "the cell's prompt": lambda n, _f: n["cells"][1].update(source=CELLS[1] + " Twice."),
     "the cell was emptied": lambda n, _f: n["cells"][1].update(source=""),
     "the seed, in the metadata": lambda n, _f: the_run(n)["request"]["sent"]["parameters"].update(seed=2),
@@ -142,7 +160,7 @@ def test_an_untouched_notebook_is_all_right(folder):
     report = wan.verify(folder / "n.ipynb")
     assert report.ok, str(report)
     assert {finding.what for finding in report.findings} == {
-        "record", "copies", "source", "request", "cost", "input", "clip", "side file",
+        "record", "copies", "source", "request", "cost", "input", "clip", "side file", "player",
     }  # fmt: skip
     assert all(finding.result == "ok" for finding in report.findings)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
 from wan_notebook.record.documents import Document, genuine, inside
+from wan_notebook.record.embeds import plays
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
 from wan_notebook.record.footage import probe_clip
 from wan_notebook.record.model import faults
@@ -35,6 +36,10 @@ __all__ = ["verify"]
 
 SLACK_SECONDS, SLACK_FPS = 0.05, 0.01  # an MP4's own rounding
 SLACK_BILLED = 0.5  # seconds: the service reports whole ones
+TOLD_TWICE = (  # what the record in the notebook and the one beside the clip have in common
+    *("run_id", "task_id", "request_id", "name", "model", "region", "endpoint", "simulated", "private", "replay_of"),
+    *("created_at", "submit_time", "end_time", "source_sha256", "usage", "cost"),
+)
 MEASURED = ("width", "height", "video_codec", "audio_codec", "audio")
 
 
@@ -90,6 +95,7 @@ def _cell(number: int, cell: dict[str, Any], folder: Path) -> Iterator[Finding]:
         yield from _claims(at, record)
         yield from _inputs(at, record, folder)
         yield from _clip(at, record, folder)
+        yield from _played(at, cell, record)
 
 
 def _kept(cell: dict[str, Any]) -> Iterator[Any]:
@@ -221,6 +227,23 @@ def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding
         yield _side_file(replace(at, what="side file"), path, record)
 
 
+def _played(at: Finding, cell: dict[str, Any], record: dict[str, Any]) -> Iterator[Finding]:
+    """Whether the player in a run's output plays the clip of its record; a replay's plays an earlier one beside it."""
+    if record["clip"] is None:
+        return
+    outputs = cell.get("outputs")
+    for output in outputs if isinstance(outputs, list) else []:
+        data = output.get("data") if isinstance(output, dict) else None
+        if not isinstance(data, dict) or not isinstance(held := data.get(MIME), dict):
+            continue
+        if held.get("run_id") != record["run_id"]:
+            continue
+        mine = plays(data, record["clip"])
+        if mine is not None:
+            words = "" if mine else "the player shows another file than the record's clip"
+            yield replace(at, what="player", result=OK if mine else DIFFERS, words=words)
+
+
 def _measured(path: Path, claimed: dict[str, Any], record: dict[str, Any]) -> str:
     try:
         clip = probe_clip(path)
@@ -251,9 +274,7 @@ def _side_file(at: Finding, path: Path, record: dict[str, Any]) -> Finding:
     if wrong:
         return replace(at, result=DIFFERS, words=wrong[0])
     edited = digest({key: value for key, value in side.items() if key != "record_sha256"}) != side["record_sha256"]
-    names = (
-        ("run_id", "task_id", "sent", "clip") if record["from_run"] is None else ("clip",)
-    )  # it tells of its own run
+    names = ("sent", "clip", *TOLD_TWICE) if record["from_run"] is None else ("clip",)  # it tells of its own run
     same = all(_essence(side, name) == _essence(record, name) for name in names)
     return at if same and not edited else replace(at, result=DIFFERS, words="it tells another story than the notebook")
 

@@ -6,22 +6,27 @@ is linked to it; elsewhere it keeps its poster only.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from wan_notebook.record.documents import Document, genuine
 from wan_notebook.record.provenance import MIME, is_record
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["StripReport", "strip"]
+__all__ = ["StripReport", "plays", "strip"]
 
 EMBEDDED = re.compile(r"""(\ssrc=)(["'])data:video/[\w.+-]+;base64,[A-Za-z0-9+/=\s]*\2""")
+PLAYER = re.compile(r"""[<]video[^>]*?\ssrc=(["'])(.*?)\1""", re.DOTALL)
+ELSEWHERE = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
 VIDEO = "video/"
 
 
@@ -101,3 +106,34 @@ def _clip_link(record: object, folder: Path) -> str:
     clip = record["clip"]
     path, _ = genuine(folder, {name: clip.get(name) for name in ("path", "sha256", "bytes")})
     return quote(str(clip["path"])) if path else ""
+
+
+def plays(data: Mapping[str, Any], clip: Mapping[str, Any]) -> bool | None:
+    """Whether the players of an output play the clip of a record: it, or it beside an earlier one (of a replay).
+
+    Parameters
+    ----------
+    data : mapping
+        MIME type to content.
+    clip : mapping
+        Of the record.
+
+    Returns
+    -------
+    bool or None
+        None where there is no player.
+    """
+    page = data.get("text/html")
+    page = "".join(map(str, page)) if isinstance(page, list) else str(page)
+    sources = [html.unescape(source) for _, source in PLAYER.findall(page)]
+    return any(_is(source, clip) for source in sources) if sources else None
+
+
+def _is(source: str, clip: Mapping[str, Any]) -> bool:
+    if source.startswith("data:"):
+        try:
+            embedded = base64.b64decode(source.partition(",")[2])
+        except ValueError:
+            return False
+        return hashlib.sha256(embedded).hexdigest() == str(clip["sha256"])
+    return not ELSEWHERE.match(source) and f"/{unquote(source)}".endswith(f"/{clip['path']}")

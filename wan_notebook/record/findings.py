@@ -29,7 +29,7 @@ class Finding:
         Place of the cell in the notebook, from 1.
     cell_id, run_id : str or None
     what : str
-        ``record``, ``copies``, ``source``, ``request``, ``cost``, ``input``, ``clip`` or ``side file``.
+        ``record``, ``copies``, ``source``, ``request``, ``cost``, ``input``, ``clip``, ``side file`` or ``player``.
     result : str
         ``ok``, ``differs`` or ``not verifiable``.
     words : str
