@@ -148,6 +148,7 @@ def test_real_money_is_asked_about_and_a_no_leaves_everything_planned(service, i
         kill(kernel, in_folder)
     ledger = Ledger(in_folder / "home")
     sent = ledger.runs("task_id IS NOT NULL")
+    assert len(sent) <= 10, "as many as run at once, and as many that wait"
     left, posts = 12 - len(sent), submitted(service)
     for run in sent:
         ledger.update(run.run_id, simulated=False)  # as if the address were not known to be a simulator's

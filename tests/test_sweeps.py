@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 from processes import KEY, PHOTO
@@ -124,3 +125,18 @@ def test_without_pandas_the_error_says_how_to_have_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert "pandas is not installed" in done.stderr
+
+
+@pytest.mark.full
+def test_no_more_are_at_the_service_than_run_at_once_and_as_many_that_wait(service, at):
+    service.speed = 1
+    grid = wan.sweep(**at, seed=range(14), yes=True)
+    end = time.monotonic() + 60
+    while not any("waiting for a free place" in note for job in grid for note in job.update.notes):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert service.tasks_at_work == 10
+    grid.cancel()
+    service.speed = 1000
+    assert grid.wait(60)
+    assert service.answers["submit", 200] == 10

@@ -145,3 +145,27 @@ def test_after_a_restart_of_the_kernel_the_video_comes_to_its_old_cell(lab, phot
     page.save()
     assert page.notebook().cells[1].metadata["wan_notebook"]["runs"][0]["state"] == "downloaded"
     assert page.complaints == []
+
+
+@pytest.mark.full
+def test_a_sweep_has_one_card_and_its_cell_a_summary_and_an_entry_for_each_run(lab, photos, pictures):
+    sweep = "%%wan_i2v grid --image images/chelsea.png --duration 2 --no-audio --sweep seed=1..12\nThe cat looks up."
+    page = _open(lab, photos, [LOAD, sweep, "len(grid), grid.done()"])
+    page.run_cell(0)
+    page.run_cell(1)
+    page.screenshot(pictures / "sweep-running-light.png")
+    page.run_cell(2)  # the kernel is free meanwhile
+    _follow_to_the_end(page, 1)
+    page.screenshot(pictures / "sweep-done-light.png")
+    page.screenshot(pictures / "sweep-done-dark.png", theme="dark")
+    page.screenshot(pictures / "sweep-done-narrow.png", width=600)
+    page.save()
+    saved = page.notebook()
+    summary, *entries = saved.cells[1].metadata["wan_notebook"]["runs"]
+    assert len(saved.cells[1].outputs) == 1
+    assert (summary["kind"], summary["runs"], summary["done"]) == ("sweep", 12, 12)
+    assert [(entry["place"], entry["state"]) for entry in entries] == [(place, "downloaded") for place in range(12)]
+    for entry in entries:
+        clip = lab.folder / entry["clip"]["path"]
+        assert hashlib.sha256(clip.read_bytes()).hexdigest() == entry["clip"]["sha256"]
+    assert page.complaints == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from wan_notebook.errors import TaskCanceledError
 from wan_notebook.hall.session import session
 from wan_notebook.hall.versions import versions
 from wan_notebook.ledger import sharing
+from wan_notebook.ledger.statements import count
 from wan_notebook.notebook import cards, frontend
 from wan_notebook.record.provenance import MIME
 from wan_notebook.record.swept import record_of_sweep
@@ -29,8 +31,12 @@ if TYPE_CHECKING:
     from wan_notebook.engine.jobset import JobSet
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["Board", "verbs"]
+__all__ = ["Board", "earlier", "verbs"]
 
+GOES_ON = (
+    "an earlier sweep of this cell goes on, and {clips} of it are not over; this cancels what does not run yet: "
+    "for job in wan_notebook.jobs(): job.update.sweep == '{sweep}' and job.cancel()"
+)
 SHOWN_EVERY = 0.5  # seconds between two pictures at the least
 
 
@@ -55,6 +61,7 @@ class Board:
     ) -> None:
         self.sweep_id, self.name, self.shape, self.created = sweep_id, name, shape, created
         self.notes, self.folder = list(notes), folder
+        self.forecast = ""  # how long all of it takes, in words
         self.rev = int((time.time() - created) * 2 / SHOWN_EVERY)
         self._lock = threading.Lock()
         self._members: dict[str, tuple[Mapping[str, Any], JobUpdate]] = {}
@@ -144,7 +151,7 @@ class Board:
             waits=bool(self._waiting),
             price=price_of(update.cost for update in updates if update.cost and update.state not in FREE),
             limits=_limits(updates),
-            notes=self.notes,
+            notes=[*self.notes, *([f"{self.forecast} for all of it"] if tally.open and self.forecast else [])],
             folder=self.folder,
         )
 
@@ -183,3 +190,11 @@ def _give_up(board: Board, job: Job) -> None:
     job.finish(TaskCanceledError("canceled before it was sent.", task=None, hint="Nothing is billed."))
     board.begun(job.run_id)
     board.tell(job.update)
+
+
+def earlier(jobs: Sequence[Job]) -> list[str]:
+    """What goes on of earlier sweeps of the running cell."""
+    cell_id = frontend.cell_id()
+    own = [job.update for job in jobs if cell_id and job.update.cell_id == cell_id and job.running()]
+    left = Counter(update.sweep for update in own if update.sweep is not None)
+    return [GOES_ON.format(clips=count(number, "clip"), sweep=sweep) for sweep, number in left.items()]

@@ -238,7 +238,11 @@ def begun(
     earlier = [
         _goes_on(job, number)
         for number, job in enumerate(hall.jobs)
-        if cell_id == job.update.cell_id and execution != cards.executions.get(job.run_id) and job.running() and cell_id
+        if cell_id == job.update.cell_id
+        and execution != cards.executions.get(job.run_id)
+        and job.running()
+        and cell_id
+        and job.update.sweep is None  # it has a card of its own
     ]
     job = start(
         name=name,

@@ -78,8 +78,7 @@ class Expectation:
         """What the card says beside the numbers."""
         made = len(self.costs) - len(self.new)
         due = f": {self} for the rest" if self.new else ""
-        before = [f"{made} of {len(self.costs)} are paid for already and cost 0{due}"] if made else []
-        return before or ([self.time.capitalize()] if self.time else [])
+        return [f"{made} of {len(self.costs)} are paid for already and cost 0{due}"] if made else []
 
 
 def expect(

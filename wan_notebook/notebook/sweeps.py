@@ -17,7 +17,7 @@ from wan_notebook.keys import Secret, seal
 from wan_notebook.ledger.statements import Statement, count
 from wan_notebook.media.intake import look_in
 from wan_notebook.notebook import arguments, frontend
-from wan_notebook.notebook.boards import Board, verbs
+from wan_notebook.notebook.boards import Board, earlier, verbs
 from wan_notebook.notebook.expectation import expect
 from wan_notebook.request.grid import Grid, axes_of
 from wan_notebook.service.hosts import region_of, tariff
@@ -235,7 +235,8 @@ def launch(
         ledger=hall.ledger,
         updates=[] if force else updates,
     )
-    board.notes += [*phrases.unpriced(whole.costs[0]), *whole.remarks]
+    board.notes += [*phrases.unpriced(whole.costs[0]), *whole.remarks, *earlier(hall.jobs)]
+    board.forecast = whole.time
     if ready[0].journal.purse.billed and not terms.limited and not yes and whole.new:
         _ask(grid, whole, region)
         terms = replace(terms, yes=True)
