@@ -14,6 +14,7 @@ import pytest
 from caller import picture
 from faults import Faulty
 from hostile import PENDING, Answer, Hostile
+from processes import PHOTO
 from test_faults import a_clip
 
 import wan_notebook as wan
@@ -209,3 +210,24 @@ def test_a_download_that_hardly_moves_is_begun_anew_and_one_that_only_takes_long
                     asyncio.run(fetch(url))
                 assert caught.value.passing
             thread.join()
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_an_address_with_an_impossible_port_is_no_end_the_next_answer_may_hold_a_good_one(
+    redirected: bool, tmp_path: Path
+) -> None:
+    with Hostile() as server:
+        impossible, good = "http://127.0.0.1:99999999/clip.mp4", f"{server.root}/clip.mp4"
+        addresses = (f"{server.root}/moved", good) if redirected else (impossible, good)
+        told, quick = {"task_id": "task-1", "task_status": "SUCCEEDED"}, {"X-Wan-Simulator": "speed=100"}
+        server.on("POST", "/services/aigc/video-generation/video-synthesis", Answer(body=PENDING, headers=quick))
+        answers = [{"output": {**told, "video_url": url}} for url in addresses]
+        server.on("GET", "/tasks/task-1", *(Answer(body=body, headers=quick) for body in answers))
+        server.on("GET", "/moved", Answer(302, headers={"Location": impossible}))
+        server.on("GET", "/clip.mp4", Answer(body=a_clip()))
+        job = wan.submit(
+            prompt="A cat.", image=PHOTO, duration=2, audio=False, output_dir=tmp_path, base_url=server.base_url,
+            api_key=KEY,
+        )  # fmt: skip
+        assert job.result(60).path.is_file()
+        assert server.count("POST") == 1

@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -131,6 +131,7 @@ async def _opened(
     address, patience = url, httpx.Timeout(stall_seconds, connect=CONNECT_SECONDS)
     try:
         for _ in range(MAX_REDIRECTS):
+            _ = urlsplit(address).port  # raises where it is none
             if not trusted(address):
                 raise failed(f"the {what}'s address is not https.")
             # as it lies there: only then its length can be checked

@@ -77,11 +77,16 @@ def text(value: object, most: int = 8000) -> str | None:
 
 
 def address(value: object) -> str | None:
-    """An http(s) address."""
+    """An http(s) address that can be asked for.
+
+    >>> address("https://example.com/a.mp4"), address("https://example.com:99999/a.mp4")
+    ('https://example.com/a.mp4', None)
+    """
     if not isinstance(value, str) or len(value) > 4096:  # noqa: PLR2004  the length browsers and proxies still take
         return None
     try:
         parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return None
-    return value if parts.scheme in ("http", "https") and parts.hostname else None
+    return value if parts.scheme in ("http", "https") and host else None
