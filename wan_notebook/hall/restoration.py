@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Restored", "differences", "film_of", "recorded_cost", "restored"]
 
 FRAMING = ("crop", "pad", "fit")
-UNSENT = "Nothing was sent and nothing is billed"
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,7 @@ def restored(record: Mapping[str, Any], folder: Path, given: Mapping[str, Any], 
         problem = _medium(item, folder, given, media)
         problems += [problem] if problem else []
     unused = given.keys() - media.keys() - set(TEXTS)
-    problems += [
-        Problem(name, shown(given[name]), "that run had none", fix=f"Leave it out. {UNSENT}") for name in unused
-    ]
+    problems += [Problem(name, shown(given[name]), "that run had none", fix="Leave it out") for name in unused]
     if problems:
         raise InvalidRequestError(problems)
     texts = {name: given[name] for name in TEXTS if name in given}
@@ -105,7 +102,7 @@ def restored(record: Mapping[str, Any], folder: Path, given: Mapping[str, Any], 
         if now is None or digest(sealed_body(now) if record["private"] else now) == told["sent_sha256"]:
             return Restored(request, seed, checked=now is not None)
     said = "; ".join(differences(told["sent"], now)) or "the request"
-    raise InvalidRequestError([Problem("request", "", f"it would not be the one that was sent: {said}", fix=UNSENT)])
+    raise InvalidRequestError([Problem("request", "", f"it would not be the one that was sent: {said}")])
 
 
 def differences(then: Any, now: Any, place: str = "") -> Iterator[str]:
@@ -158,17 +155,17 @@ def _texts(record: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Prob
                 else "it was too long for the record, which holds its beginning"
             )
             fix = f"Give it again (--{name.replace('_', '-')}, {name}=); its digest tells whether it is the same"
-            yield Problem(name, "", why, fix=f"{fix}. {UNSENT}")
+            yield Problem(name, "", why, fix=fix)
         elif said is not None and not short and held != (sealed(said) if isinstance(held, dict) else said):
-            yield Problem(name, "", "it is not the one of that run", fix=f"A replay repeats it as it was. {UNSENT}")
+            yield Problem(name, "", "it is not the one of that run", fix="A replay repeats it as it was")
 
 
 def _medium(item: Mapping[str, Any], folder: Path, given: Mapping[str, Any], media: dict[str, Any]) -> Problem | None:
     """Put the medium an input tells of into ``media``, or say why it has to be given again."""
     role = item["role"]
-    again = f"Give it again (--{role.replace('_', '-')}, {role}=). {UNSENT}"
+    again = f"Give it again (--{role.replace('_', '-')}, {role}=)"
     if role not in KINDS or KINDS[role] not in ("image", "sound"):
-        return Problem("inputs", shown(role), "there is no such input", fix=UNSENT)
+        return Problem("inputs", shown(role), "there is no such input")
     if role in given:
         media[role] = given[role]
         return None

@@ -38,7 +38,7 @@ SLACK_SECONDS, SLACK_FPS = 0.05, 0.01  # an MP4's own rounding
 SLACK_BILLED = 0.5  # seconds: the service reports whole ones
 TOLD_TWICE = (  # what the record in the notebook and the one beside the clip have in common
     *("run_id", "task_id", "request_id", "name", "model", "region", "endpoint", "simulated", "private", "replay_of"),
-    *("created_at", "submit_time", "end_time", "source_sha256", "usage", "cost"),
+    *("created_at", "submit_time", "end_time", "usage", "cost"),
 )
 MEASURED = ("width", "height", "video_codec", "audio_codec", "audio")
 
