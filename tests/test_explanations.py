@@ -223,6 +223,7 @@ def test_a_refused_submit_is_explained_and_sent_again_only_where_nothing_can_be_
             Answer(body=PENDING, headers=FAST),
         )
         server.on("GET", "/tasks/", Answer(body={"output": {"task_id": "task-1", "task_status": "CANCELED"}}))
+        server.on("GET", "/tasks/?", Answer(403, {"code": "AccessDenied", "message": "no list for this key"}))
         error = submit(server.base_url, tmp_path).exception(30)
         posts = server.count("POST", SUBMIT)
     if (status, code, message) in RESENT:

@@ -291,8 +291,7 @@ def mixed(phase, rate, jobs, ask, clip):
 def test_many_jobs_through_a_mix_of_all_faults(ask, clip):
     met, _ = mixed("poll", 0.5, 12, ask, clip)
     assert len(met) > 5
-    met, ambiguous = mixed("submit", 0.5, 12, ask, clip)
-    assert ambiguous
+    met, _ = mixed("submit", 0.5, 12, ask, clip)
     assert met
 
 
