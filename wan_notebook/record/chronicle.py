@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
-from wan_notebook.record.documents import Document
+from wan_notebook.record.documents import Document, inside
 from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import digest
 from wan_notebook.record.recorder import records
+from wan_notebook.record.sidefiles import SUFFIX, load_record
 from wan_notebook.record.swept import SWEEP, whole_of
 from wan_notebook.words.phrases import clean
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Chronicle", "Entry", "chronicle", "distrusted"]
+__all__ = ["Chronicle", "Entry", "beside", "chronicle", "distrusted"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,18 @@ def distrusted(record: dict[str, Any]) -> str:
     if request["sent"] is not None and not cut and digest(request["sent"]) != request["sent_sha256"]:
         return "the body in the record is not the one that was sent"
     return ""
+
+
+def beside(record: dict[str, Any], folder: Path) -> Path | None:
+    """The side file of a record's clip, in the notebook's folder, if it can be believed and tells no more than that."""
+    path = inside(folder, record["clip"]["path"] + SUFFIX)
+    try:
+        held = load_record(path) if path is not None else {}
+    except WanError:
+        return None
+    if distrusted(held) or "kind" in held or (held["clip"] or {}).get("sha256") != record["clip"]["sha256"]:
+        return None
+    return None if record["private"] and not held["private"] else path
 
 
 def _why(left_out: Iterable[str]) -> str:

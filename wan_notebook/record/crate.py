@@ -7,7 +7,6 @@ along, and only the very ones the records name.
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 import tempfile
@@ -19,9 +18,9 @@ from urllib.parse import quote
 
 from wan_notebook.errors import ConfigurationError, WanError
 from wan_notebook.facts.catalog import catalog
-from wan_notebook.record.chronicle import chronicle
+from wan_notebook.record.chronicle import beside, chronicle
 from wan_notebook.record.documents import genuine
-from wan_notebook.record.recorder import records
+from wan_notebook.record.redaction import redacted
 from wan_notebook.words.phrases import clean
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ UNDER_WAY = ("waiting", "submitting", "following", "downloading", "detached", "u
 NOT_IDENTICAL = "A run's request can be repeated exactly; the service does not promise the identical video."
 NOT_REAL = "Simulated: made by a simulator of the service, not by the real model."
 NO_LICENSE = "No licence was stated when this crate was made: ask its author before you use it."
-SEALED = "# The source of this cell is private and was left out of the crate.\n"
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can say: two exports of one notebook are the same bytes
 
 
@@ -164,7 +162,10 @@ class _Packing:
         """The files and the metadata, into a folder that is not there yet."""
         self.crate.write(folder)
         notebook = self.told.document
-        (folder / notebook.path.name).write_text(_without_private(notebook.notebook, notebook.text), encoding="utf-8")
+        shown, cells = redacted(notebook.notebook)
+        self.left_out += [f"private texts of cell {index + 1}" for index in cells]
+        text = json.dumps(shown, ensure_ascii=False, indent=1) + "\n" if cells else notebook.text
+        (folder / notebook.path.name).write_text(text, encoding="utf-8")
 
     def _license(self, said: str | None) -> None:
         if said and said.startswith(("http://", "https://")):
@@ -198,6 +199,8 @@ class _Packing:
             told = {"encodingFormat": "video/mp4", "description": f"{NOT_REAL} {size}" if record["simulated"] else size}
             film = self._known(f"the clip of {record['run_id']}", clip, told)
             action["result"] = [film] if film is not None else []
+            if film is not None:
+                self._beside(record, clip)
         return action
 
     def _instrument(self, record: dict[str, Any]) -> ContextEntity:
@@ -242,6 +245,16 @@ class _Packing:
         facts = {"name": path.name, "contentSize": str(item["bytes"]), "sha256": item["sha256"]}
         return self._file(place, path, {**facts, **told})
 
+    def _beside(self, record: dict[str, Any], clip: dict[str, Any]) -> None:
+        """The record beside a clip: without it a sweep's run tells nothing, nor does a clip that left the crate."""
+        path, name = beside(record, self.folder), clean(clip["path"])
+        if path is None:
+            self.left_out.append(f"the record beside {name}: it is not there, or not the clip's own")
+            return
+        facts = {"name": path.name, "contentSize": str(path.stat().st_size), "encodingFormat": "application/json"}
+        where = path.relative_to(self.folder.resolve()).as_posix()
+        self._file(where, path, {**facts, "description": f"The record of {name}."})
+
     def _file(self, place: str, source: Path, properties: dict[str, Any]) -> Any:
         if place not in self.files:
             self.files[place] = self.crate.add_file(source, place, properties=properties)
@@ -273,17 +286,6 @@ def _story(run: Entry) -> str:
 def _time(said: str) -> str:
     """An instant as the profile wants it: with ``+00:00``, not ``Z``."""
     return clean(said).replace("Z", "+00:00")
-
-
-def _without_private(notebook: dict[str, Any], text: str) -> str:
-    """The notebook's text; the source of cells whose runs are private is replaced."""
-    private = {index for index, record in records(notebook) if record.get("private")}
-    if not private:
-        return text
-    shown = copy.deepcopy(notebook)
-    for index in private:
-        shown["cells"][index]["source"] = SEALED
-    return json.dumps(shown, ensure_ascii=False, indent=1) + "\n"
 
 
 def _zip(folder: Path, target: Path) -> None:
