@@ -116,6 +116,31 @@ def test_nothing_private_no_path_of_this_machine_and_no_key_is_in_a_crate(made, 
     assert b"heliotrope" in (made / "n.ipynb").read_bytes(), "the notebook itself was not changed"
 
 
+def test_a_private_prompt_is_left_out_of_cells_without_a_run_too(made, tmp_path):
+    folder = Path(shutil.copytree(made, tmp_path / "work"))
+    held = json.loads((folder / "n.ipynb").read_text())
+    dry = {**held["cells"][0], "source": SECRET.replace("--private", "--dry-run"), "metadata": {}}
+    (folder / "n.ipynb").write_text(json.dumps({**held, "cells": [*held["cells"], dry]}))
+    report = wan.export_crate(folder / "n.ipynb", tmp_path / "crate")
+    assert "heliotrope" not in (tmp_path / "crate" / "n.ipynb").read_text()
+    assert report.left_out[-2:] == ("private texts of cell 2", "private texts of cell 4")
+    found = wan.verify(tmp_path / "crate" / "n.ipynb").findings
+    assert not [one for one in found if one.what == "source" and one.result == "differs"]
+
+
+def test_the_record_beside_a_clip_comes_along_unless_it_was_changed(made, tmp_path):
+    wan.export_crate(made / "n.ipynb", tmp_path / "crate")
+    beside = [path.name for path in (tmp_path / "crate" / "wan_outputs").glob("*.mp4.json")]
+    assert len(beside) == 2
+    assert {f"wan_outputs/{name}" for name in beside} <= graph(tmp_path / "crate").keys()
+    folder = Path(shutil.copytree(made, tmp_path / "work"))
+    changed = folder / "wan_outputs" / beside[0]
+    changed.write_text(changed.read_text().replace('"wan2.6-i2v-flash"', '"wan9"'))
+    report = wan.export_crate(folder / "n.ipynb", tmp_path / "other")
+    assert any("not the clip's own" in reason for reason in report.left_out)
+    assert not (tmp_path / "other" / "wan_outputs" / beside[0]).exists()
+
+
 def test_two_exports_are_the_same_bytes_and_nothing_is_overwritten(made, tmp_path):
     one, two = tmp_path / "one.zip", tmp_path / "two.zip"
     wan.export_crate(made / "n.ipynb", one)

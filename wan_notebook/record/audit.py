@@ -21,6 +21,7 @@ from wan_notebook.record.footage import probe_clip
 from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import MIME, digest, parts
 from wan_notebook.record.recorder import KEY
+from wan_notebook.record.redaction import SEALED
 from wan_notebook.record.sidefiles import SUFFIX, load_record
 from wan_notebook.record.swept import MEMBER, whole_of
 from wan_notebook.words.privacy import TEXTS
@@ -130,6 +131,8 @@ def _source(at: Finding, cell: dict[str, Any], record: dict[str, Any]) -> Findin
     at = replace(at, what="source")
     said = cell.get("source")
     text = "".join(map(str, said)) if isinstance(said, list) else str(said)
+    if text == SEALED:
+        return replace(at, result=UNKNOWN, words="the cell's source is private and was left out")
     if record["source_sha256"] is None:
         return replace(at, result=UNKNOWN, words="the record does not know the cell's source")
     if record["cell_id"] and at.cell_id and record["cell_id"] != at.cell_id:

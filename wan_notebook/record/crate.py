@@ -1,8 +1,7 @@
 """A notebook with its runs as an RO-Crate: to be deposited, and read by others than us.
 
-It follows the Process Run Crate profile: one ``CreateAction`` for each run, whose instrument is the model, whose
-objects are the inputs and parameters, and whose result is the clip. Only files of the notebook's folder are taken
-along, and only the very ones the records name.
+It follows the Process Run Crate profile: one ``CreateAction`` for each run; its instrument is the model, its objects
+are inputs and parameters, its result is the clip. Only the very files of the folder that records name come along.
 """
 
 from __future__ import annotations
@@ -198,8 +197,8 @@ class _Packing:
             size = f"{clip['width']} x {clip['height']} pixels, {clip['duration']:g} s"
             told = {"encodingFormat": "video/mp4", "description": f"{NOT_REAL} {size}" if record["simulated"] else size}
             film = self._known(f"the clip of {record['run_id']}", clip, told)
-            action["result"] = [film] if film is not None else []
             if film is not None:
+                action["result"] = [film]
                 self._beside(record, clip)
         return action
 

@@ -1,9 +1,9 @@
 """A notebook without its private prompts, to be given away: what they stand in is left out, the records stay.
 
-The text of a private prompt is not recorded; it stands in the notebook's own cells. Private is a cell with a private run,
-one that says so itself, and, where anything is private, one that asks for a clip of which no run is recorded (a refused
-one, a dry run) and one that sets a variable these use. Every other text that shares :data:`SHARED` characters with theirs
-is left out too: rather too much than a word of a prompt.
+The text of a private prompt is not recorded; it stands in the notebook's own cells. Private is a cell with a private
+run, one that says so itself, and, where anything is private, one that asks for a clip of which no run is recorded (a
+refused one, a dry run) and one that sets a variable these use. Every other text that shares a dozen characters with
+theirs is left out too: rather too much than a word of a prompt.
 """
 
 from __future__ import annotations
@@ -159,14 +159,14 @@ class _Secrets:
         if isinstance(value, str):
             return HIDDEN if self.are_in(value) else value
         if isinstance(value, dict):
-            return {
-                HIDDEN if self.are_in(name) else name: one if name in (MIME, KEY) or name.startswith(PIXELS) else self.cut(one)
-                for name, one in value.items()
-            }  # fmt: skip
+            return {HIDDEN if self.are_in(name) else name: self._named(name, one) for name, one in value.items()}
         if isinstance(value, list):
             lines = value and all(isinstance(one, str) for one in value)
             return [HIDDEN] if lines and self.are_in("".join(value)) else [self.cut(one) for one in value]
         return value
+
+    def _named(self, name: str, value: Any) -> Any:
+        return value if name in (MIME, KEY) or name.startswith(PIXELS) else self.cut(value)
 
 
 def _cut(cell: _Cell, known: _Secrets) -> Any:
@@ -177,7 +177,9 @@ def _cut(cell: _Cell, known: _Secrets) -> Any:
     source = copy.deepcopy(cell.held.get("source"))
     if cell.private or (not cell.recorded and known.are_in(cell.source)):
         source = SEALED if cell.code else HIDDEN
-    return {name: source if name == "source" else shown[name] for name in cell.held if name == "source" or name in shown}
+    return {
+        name: source if name == "source" else shown[name] for name in cell.held if name == "source" or name in shown
+    }
 
 
 def _plain(text: str) -> str:
