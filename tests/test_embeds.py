@@ -57,7 +57,7 @@ def test_a_video_whose_clip_lies_there_is_linked_to_it_and_its_record_stays(fold
     expected = copy.deepcopy(before)
     expected["cells"][0]["outputs"][0]["data"]["text/html"] = data["text/html"]
     assert after == expected
-    assert (report.videos, report.linked) == (1, 1)
+    assert (report.videos, report.kept) == (1, 0)
     assert report.saved > len(CLIP)
 
 
@@ -75,17 +75,34 @@ def test_a_video_whose_clip_lies_there_is_linked_to_it_and_its_record_stays(fold
     ],
 )
 def test_a_record_that_names_anything_else_is_not_believed(folder, clip):
-    report, after = stripped(folder, notebook(shown(EMBEDDED, **{MIME: clip})))
+    before = notebook(shown(EMBEDDED, **{MIME: clip}))
+    report, after = stripped(folder, before)
+    assert after == before, "it may be the last copy"
+    assert (report.videos, report.kept) == (0, 1)
+    assert "--all" in str(report)
+    report, after = stripped(folder, before, everything=True)
     page = after["cells"][0]["outputs"][0]["data"]["text/html"]
     assert "src" not in page
     assert 'poster="data:image/jpeg' in page
-    assert (report.videos, report.linked) == (1, 0)
+    assert (report.videos, report.kept) == (1, 0)
+
+
+def test_a_video_of_somebody_else_stays_and_one_of_a_clip_goes_wherever_it_is_shown(folder):
+    own = PLAYER.format(base64.b64encode(b"an animation").decode())
+    video = base64.b64encode(CLIP).decode()
+    before = notebook(shown(own), shown(EMBEDDED), shown("x", **{"video/mp4": video, MIME: made()}))
+    report, after = stripped(folder, before)
+    first, second, third = (output["data"] for output in after["cells"][0]["outputs"])
+    assert first["text/html"] == own
+    assert 'src="wan_outputs/1%20cat.mp4"' in second["text/html"]
+    assert "video/mp4" not in third
+    assert (report.videos, report.kept) == (2, 1)
 
 
 def test_other_forms_of_an_embedded_video_go_too(folder):
     pages = ["<video>\n", f"<source src='data:video/mp4;base64,{'A' * 100}' type='video/mp4'>\n", "</video>"]
     before = notebook(shown(pages), shown("x", **{"video/mp4": "AAAA"}), {"output_type": "stream", "text": EMBEDDED})
-    report, after = stripped(folder, before)
+    report, after = stripped(folder, before, everything=True)
     first, second, third = after["cells"][0]["outputs"]
     assert first["data"]["text/html"] == ["<video>\n", "<source type='video/mp4'>\n", "</video>"]
     assert "video/mp4" not in second["data"]
@@ -104,7 +121,7 @@ def test_a_notebook_without_videos_is_not_written(folder):
 def test_the_result_can_go_elsewhere_and_a_broken_file_is_refused(folder):
     path = folder / "n.ipynb"
     path.write_text(json.dumps(notebook(shown(EMBEDDED))))
-    strip(path, folder / "out.ipynb")
+    strip(path, folder / "out.ipynb", everything=True)
     assert "base64" in path.read_text()
     assert "data:video" not in (folder / "out.ipynb").read_text()
     path.write_text("{")

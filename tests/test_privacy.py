@@ -108,6 +108,23 @@ def test_a_prompt_that_is_too_long_is_not_repeated_in_the_error():
     assert said(refused.value) == []
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"prompt": "A heron\x07 wades."},
+        {"prompt": ["A heron"]},
+        {"negative_prompt": "heron\x07"},
+        {"promt": "A heron wades."},
+        {"negative_prompt": "heron", "model": "wan2.1-i2v-turbo", "template": "flying"},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_no_error_repeats_a_prompt(given):
+    with pytest.raises(InvalidRequestError) as caught:
+        wan.submit(**{**ASKED, "negative_prompt": None, **given}, private=True)
+    assert "heron" not in str(caught.value).casefold()
+
+
 def test_the_dry_run_in_a_notebook_leaves_private_texts_out_and_print_shows_them(apart):
     dry = wan.dry_run(**ASKED, private=True, region="singapore")
     assert said(dry._repr_mimebundle_()) == []

@@ -122,7 +122,7 @@ class Problem:
     field : str
         Name of the field, as the service spells it (``image`` for ``img_url``).
     value : str
-        The value as given, shortened; never a key.
+        The value as given, shortened; never a key, and left out of a prompt, which may be private.
     problem : str
         What is wrong with it.
     allowed : str
@@ -136,6 +136,10 @@ class Problem:
     problem: str
     allowed: str = ""
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.field in ("prompt", "negative_prompt"):
+            object.__setattr__(self, "value", "")
 
     def __str__(self) -> str:
         parts = [f"{self.field} = {self.value}: {self.problem}" if self.value else f"{self.field}: {self.problem}"]

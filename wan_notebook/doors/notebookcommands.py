@@ -34,11 +34,12 @@ def sync(notebook: Path, output: Path | None) -> None:
 @click.command()
 @NOTEBOOK
 @OUTPUT
-def strip(notebook: Path, output: Path | None) -> None:
-    """Take the embedded videos out of a saved NOTEBOOK; its records stay."""
+@click.option("--all", "everything", is_flag=True, help="Also videos whose file is not in the notebook's folder.")
+def strip(notebook: Path, output: Path | None, everything: bool) -> None:
+    """Take the embedded videos whose clips lie in its folder out of a saved NOTEBOOK; its records stay."""
     from wan_notebook.record.embeds import strip as take_out
 
-    click.echo(str(take_out(notebook, output)))
+    click.echo(str(take_out(notebook, output, everything=everything)))
 
 
 @click.command()

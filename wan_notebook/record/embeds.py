@@ -1,7 +1,7 @@
 """Videos embedded in a saved notebook, taken out again; the records, posters and everything else stay.
 
-Where a record beside the video names its clip by a relative path, and that file is the clip of the record, the player
-is linked to it; elsewhere it keeps its poster only.
+Only a video that is also a file is taken out: one whose very bytes lie in the notebook's folder, where a record names
+them by a relative path; its player is linked to that file. Any other may be the last copy, or is none of ours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from wan_notebook.record.documents import Document, genuine
-from wan_notebook.record.provenance import MIME, is_record
+from wan_notebook.record.recorder import records
 
 if TYPE_CHECKING:
     import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StripReport", "plays", "strip"]
 
-EMBEDDED = re.compile(r"""(\ssrc=)(["'])data:video/[\w.+-]+;base64,[A-Za-z0-9+/=\s]*\2""")
+EMBEDDED = re.compile(r"""(\ssrc=)(["'])data:video/[\w.+-]+;base64,([A-Za-z0-9+/=\s]*)\2""")
 PLAYER = re.compile(r"""[<]video[^>]*?\ssrc=(["'])(.*?)\1""", re.DOTALL)
 ELSEWHERE = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
 VIDEO = "video/"
@@ -40,22 +40,25 @@ class StripReport:
         The file that holds the result.
     videos : int
         How many embedded videos were taken out.
-    linked : int
-        How many of them are linked to their clip's file now.
+    kept : int
+        How many were left in, because no record names a file of the notebook's folder that is the same.
     saved : int
         Bytes of text that are gone.
     """
 
     path: Path
     videos: int
-    linked: int
+    kept: int
     saved: int
 
     def __str__(self) -> str:
-        return f"{self.path}: videos taken out: {self.videos} ({self.saved} bytes), of them now linked: {self.linked}"
+        kept = f"; left in, because their file is not here: {self.kept} (--all takes them out too)" if self.kept else ""
+        return f"{self.path}: videos taken out: {self.videos} ({self.saved} bytes){kept}"
 
 
-def strip(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> StripReport:
+def strip(
+    path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None, *, everything: bool = False
+) -> StripReport:
     """Take the embedded videos out of a saved notebook: atomically, changing nothing else in it.
 
     Parameters
@@ -64,6 +67,8 @@ def strip(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
         The notebook.
     output : path, optional
         Where the result goes instead; it is then written in any case and ``path`` stays untouched.
+    everything : bool
+        Take out those whose file is not there, too.
 
     Raises
     ------
@@ -72,22 +77,31 @@ def strip(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
     """
     document = Document.read(path)
     target = document.path if output is None else Path(output)
-    videos = linked = saved = 0
+    links = _links(document)
+    videos = kept = saved = 0
+
+    def unplugged(found: re.Match[str]) -> str:
+        link = links.get(_digest(found[3]), "")
+        return f"{found[1]}{found[2]}{link}{found[2]}" if link else "" if everything else found[0]
+
     for data in _bundles(document.notebook):
-        link = _clip_link(data.get(MIME), document.path.parent)
         for kind in [kind for kind in data if kind.startswith(VIDEO)]:
-            videos, saved = videos + 1, saved + len(str(data.pop(kind)))
+            if everything or _digest("".join(map(str, data[kind]))) in links:
+                videos, saved = videos + 1, saved + len(str(data.pop(kind)))
+            else:
+                kept += 1
         page = data.get("text/html")
         before = "".join(map(str, page)) if isinstance(page, list) else page
         if not isinstance(before, str):
             continue
-        after, count = EMBEDDED.subn(rf"\g<1>\g<2>{link}\g<2>" if link else "", before)
-        if count:
+        after = EMBEDDED.sub(unplugged, before)
+        left, count = len(EMBEDDED.findall(after)), len(EMBEDDED.findall(before))
+        if after != before:
             data["text/html"] = after.splitlines(keepends=True) if isinstance(page, list) else after
-            videos, linked, saved = videos + count, linked + (count if link else 0), saved + len(before) - len(after)
+        videos, kept, saved = videos + count - left, kept + left, saved + len(before) - len(after)
     if videos or output is not None:
         document.write(target)
-    return StripReport(target, videos, linked, saved)
+    return StripReport(target, videos, kept, saved)
 
 
 def _bundles(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -99,13 +113,23 @@ def _bundles(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield data
 
 
-def _clip_link(record: object, folder: Path) -> str:
-    """The URL-quoted relative path of the record's clip, if it is that very file and lies in the notebook's folder."""
-    if not isinstance(record, dict) or not is_record(record) or not isinstance(record.get("clip"), dict):
+def _links(document: Document) -> dict[str, str]:
+    """The URL-quoted relative paths of the clips that records name and that lie in the notebook's folder, by digest."""
+    found: dict[str, str] = {}
+    for _, record in records(document.notebook):
+        clip = record.get("clip")
+        if isinstance(clip, dict) and isinstance(clip.get("sha256"), str):
+            path, _ = genuine(document.path.parent, {name: clip.get(name) for name in ("path", "sha256", "bytes")})
+            if path is not None:
+                found[clip["sha256"]] = quote(str(clip["path"]))
+    return found
+
+
+def _digest(embedded: str) -> str:
+    try:
+        return hashlib.sha256(base64.b64decode(embedded)).hexdigest()
+    except ValueError:
         return ""
-    clip = record["clip"]
-    path, _ = genuine(folder, {name: clip.get(name) for name in ("path", "sha256", "bytes")})
-    return quote(str(clip["path"])) if path else ""
 
 
 def plays(data: Mapping[str, Any], clip: Mapping[str, Any]) -> bool | None:
@@ -131,9 +155,5 @@ def plays(data: Mapping[str, Any], clip: Mapping[str, Any]) -> bool | None:
 
 def _is(source: str, clip: Mapping[str, Any]) -> bool:
     if source.startswith("data:"):
-        try:
-            embedded = base64.b64decode(source.partition(",")[2])
-        except ValueError:
-            return False
-        return hashlib.sha256(embedded).hexdigest() == str(clip["sha256"])
+        return _digest(source.partition(",")[2]) == str(clip["sha256"])
     return not ELSEWHERE.match(source) and f"/{unquote(source)}".endswith(f"/{clip['path']}")

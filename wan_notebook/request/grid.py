@@ -156,7 +156,7 @@ def read_axis(text: str, value: object = None) -> tuple[str, list[Any]]:
         close = suggest(name, KINDS)
         fix = f"Did you mean {close}? {GRAMMAR}" if close and name not in KINDS else GRAMMAR
         what = "there is no such field" if sign else "it names no values"
-        raise InvalidRequestError([Problem("sweep", shown(text), what, fix=fix)])
+        raise InvalidRequestError([Problem("sweep", shown(name) if sign else "", what, fix=fix)])
     if value is not None:
         return name, several(name, value) or [value]
     parts = said.split("|") if "|" in said or KINDS[name] == "text" else said.split(",")

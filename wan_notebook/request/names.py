@@ -43,7 +43,8 @@ def unknown_field(name: str, value: object, known: Iterable[str]) -> Problem:
     if not fix:
         close = suggest(name, known)
         fix = f"Did you mean {close}?" if close else "Leave it out"
-    return Problem(shown(name), "" if name == "api_key" else shown(value), "there is no such parameter", "", fix)
+    untold = name == "api_key" or "prompt" in fix or (isinstance(value, str) and len(value.split()) > 1)  # a prompt?
+    return Problem(shown(name), "" if untold else shown(value), "there is no such parameter", "", fix)
 
 
 def by_name(given: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
