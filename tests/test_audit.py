@@ -124,6 +124,10 @@ TAMPERINGS = {
     "the seed, in the metadata": lambda n, _f: the_run(n)["request"]["sent"]["parameters"].update(seed=2),
     "the prompt, everywhere": both(lambda r: r["request"]["sent"]["input"].update(prompt="The dog blinks.")),
     "the duration asked, everywhere": both(lambda r: r["request"]["asked"].update(duration=3)),
+    "the seed, everywhere, and a text said to be shortened": both(
+        lambda r: (r["request"]["sent"]["parameters"].update(seed=777), r.update(shortened=["sent.prompt"]))
+    ),
+    "the body was taken away": both(lambda r: r["request"].update(sent=None)),
     "the model, everywhere": both(lambda r: r.update(model="wan2.6-i2v")),
     "the task id, in the output": lambda n, _f: the_output(n)[MIME].update(task_id="another"),
     "a key added": both(lambda r: r.update(note="mine")),
@@ -209,6 +213,36 @@ def test_a_copied_cell_and_a_cleared_output_are_no_tampering(folder):
     notebook["cells"][1]["outputs"] = []
     path.write_text(json.dumps(notebook))
     assert wan.verify(path).ok
+
+
+def nested(depth):
+    return [nested(depth - 1)] if depth else 1
+
+
+PLANTED = {
+    "infinity": lambda r: r["cost"].update(seconds=float("inf")),
+    "infinity in the body": lambda r: r["request"]["sent"]["parameters"].update(z=float("nan")),
+    "half a character": lambda r: r.update(name="a\ud800b"),
+    "half a character in a name": lambda r: r["request"]["asked"].update({"\ud800": 1}),
+    "a deep list": lambda r: r["request"]["asked"].update(x=nested(400)),
+    "a list for the input": lambda r: r["request"]["sent"].update(input=["x"]),
+    "a word for the parameters": lambda r: r["request"]["sent"].update(parameters="x"),
+    "a list for the model": lambda r: r["request"]["sent"].update(model=["x"]),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_value_costs_one_record_and_no_other(folder, name):
+    path = folder / "n.ipynb"
+    notebook = json.loads(path.read_text())
+    other = json.loads(json.dumps(notebook["cells"][1]))
+    PLANTED[name](the_run(notebook))
+    notebook["cells"].append({**other, "id": "other"})
+    path.write_text(json.dumps(notebook))
+    report = wan.verify(path)
+    assert not report.ok
+    assert {f.result for f in report.findings if f.cell == len(notebook["cells"])} == {"ok"}
+    assert len(wan.methods(path).left_out) == 1
 
 
 def test_forged_words_do_not_break_the_table(folder):

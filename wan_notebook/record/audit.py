@@ -18,7 +18,7 @@ from wan_notebook.record.documents import Document, genuine, inside
 from wan_notebook.record.embeds import plays
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
 from wan_notebook.record.footage import probe_clip
-from wan_notebook.record.model import faults
+from wan_notebook.record.model import altered_body, faults
 from wan_notebook.record.provenance import MIME, digest, parts
 from wan_notebook.record.recorder import KEY
 from wan_notebook.record.redaction import SEALED
@@ -167,13 +167,12 @@ def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
     """What a record says about itself."""
     yield _unedited(at, record)
     request, sent = record["request"], record["request"]["sent"]
-    problem = ""
+    problem = "the body that was sent was taken away" if altered_body(record) else ""
     if sent is not None:
-        cut = any(name.startswith("sent.") for name in record["shortened"])
         texts = [value for name in TEXTS if (value := (sent.get("input") or {}).get(name))]
         if record["private"] is not all(isinstance(text, dict) for text in texts) and texts:
             problem = "it is said to be private, and holds its prompt" if record["private"] else "its prompt is missing"
-        elif not cut and digest(sent) != request["sent_sha256"]:
+        elif altered_body(record):
             problem = "the body is not the one that was sent"
         elif sent.get("model") != record["model"]:
             problem = "the model is not the one that was sent"

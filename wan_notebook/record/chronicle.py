@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
 from wan_notebook.record.documents import Document, inside
-from wan_notebook.record.model import faults
+from wan_notebook.record.model import altered_body, faults
 from wan_notebook.record.provenance import digest
 from wan_notebook.record.recorder import records
 from wan_notebook.record.sidefiles import SUFFIX, load_record
@@ -112,9 +112,7 @@ def distrusted(record: dict[str, Any]) -> str:
         return f"it is no record of schema 1 ({clean(wrong[0])[:200]})"
     if digest({name: value for name, value in record.items() if name != "record_sha256"}) != record["record_sha256"]:
         return "the record was edited"
-    request = record["request"]
-    cut = any(name.startswith("sent.") for name in record["shortened"])
-    if request["sent"] is not None and not cut and digest(request["sent"]) != request["sent_sha256"]:
+    if "kind" not in record and altered_body(record):
         return "the body in the record is not the one that was sent"
     return ""
 

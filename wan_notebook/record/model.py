@@ -9,14 +9,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-__all__ = ["Record", "faults", "json_schema"]
+from wan_notebook.record.provenance import SHORTENED, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Record", "altered_body", "faults", "json_schema"]
 
 SCHEMA_ID = "urn:wan-notebook:record:1"
 MOST_FAULTS = 10
+DEEPEST = 20  # a record is nested half as deep
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -205,12 +212,63 @@ KINDS: dict[object, type[Part]] = {"sweep": Sweep, "member": Member}  # what has
 def faults(record: object) -> list[str]:
     """Where something is not a record of schema 1: at most ten sentences, none for a valid one."""
     kind = record.get("kind") if isinstance(record, dict) else None
+    found = list(_unsound(record))[:MOST_FAULTS]
+    if found:
+        return found
     try:
         (KINDS.get(kind, Record) if isinstance(kind, str) else Record).model_validate(record)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:MOST_FAULTS]]
-    return []
+        wrong = error.errors(include_url=False, include_input=False)
+        return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong[:MOST_FAULTS]]
+    return [] if kind else list(_misshapen(record["request"]["sent"]))[:MOST_FAULTS]  # type: ignore[index]
+
+
+def _unsound(record: object) -> Iterator[str]:
+    """Values that have no canonical JSON, and so no digest: only a document that was made by hand holds them."""
+    waiting: list[tuple[str, object, int]] = [("", record, 0)]
+    while waiting:
+        at, value, depth = waiting.pop()
+        if depth > DEEPEST:
+            yield f"{at}: it is nested too deeply"
+        elif isinstance(value, dict):
+            waiting += [(at or _printable(name), name, depth) for name in value]
+            waiting += [(at or _printable(name), one, depth + 1) for name, one in value.items()]
+        elif isinstance(value, list):
+            waiting += [(at, one, depth + 1) for one in value]
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{at}: it is no number"
+        elif isinstance(value, str) and value != _printable(value):
+            yield f"{at}: it is no text, it holds half a character"
+
+
+def _printable(text: object) -> str:
+    return str(text).encode("utf-8", "replace").decode()
+
+
+def _misshapen(sent: Mapping[str, Any] | None) -> Iterator[str]:
+    """Where a body has not the shape of the service's."""
+    for name in ("input", "parameters"):
+        held = (sent or {}).get(name, {})
+        if not isinstance(held, dict):
+            yield f"request.sent.{name}: it is no object"
+        elif name == "parameters" and any(isinstance(value, (dict, list)) for value in held.values()):
+            yield "request.sent.parameters: one of them is no plain value"
+    if not isinstance((sent or {}).get("model", ""), str):
+        yield "request.sent.model: it is no text"
+
+
+def altered_body(record: Mapping[str, Any]) -> bool:
+    """Whether the body in a valid record of a run is not the one whose digest it holds.
+
+    Of one whose texts had to be shortened nobody can tell, but then they are shortened.
+    """
+    request, cut = record["request"], [name[5:] for name in record["shortened"] if name.startswith("sent.")]
+    if not request["sent"]:
+        return request["sent_sha256"] is not None
+    texts = [(request["sent"].get("input") or {}).get(name) for name in cut]
+    if cut and all(isinstance(text, str) and len(text) == SHORTENED + 1 and text[-1] == "…" for text in texts):
+        return False
+    return bool(digest(request["sent"]) != request["sent_sha256"])
 
 
 def json_schema() -> dict[str, Any]:
