@@ -53,7 +53,7 @@ def opened(lab: Desk, service: Simulator, photos: Path) -> NotebookPage:
     )
     for cell in range(3):  # another cell is the latest one when somebody uses the form
         notebook.run_cell(cell)
-    notebook.page.get_by_role("button", name="Generate").wait_for()
+    notebook.page.get_by_role("button", name="Generate", exact=True).wait_for()
     return notebook
 
 
@@ -75,7 +75,7 @@ def all_downloaded(notebook: NotebookPage, count: int) -> None:
 @pytest.mark.full
 def test_a_form_is_filled_in_and_each_click_adds_a_card_to_its_own_cell(opened: NotebookPage) -> None:
     page = opened.page
-    generate = page.get_by_role("button", name="Generate")
+    generate = page.get_by_role("button", name="Generate", exact=True)
     assert generate.is_disabled()
     page.get_by_label("Prompt", exact=True).press_sequentially("The cat slowly turns its head.")
     page.get_by_label("Image", exact=True).fill("images/chelse.png")
@@ -191,9 +191,9 @@ def test_a_click_reaches_the_cell_of_the_form_after_the_page_was_reloaded_and_th
     page = opened.page
     opened.save()
     opened.load()
-    page.get_by_role("button", name="Generate").wait_for()
+    page.get_by_role("button", name="Generate", exact=True).wait_for()
     filled(opened, "The cat yawns.")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     all_downloaded(opened, 1)
     page.get_by_role("button", name="Dry run").click()
     seen = (
@@ -203,7 +203,7 @@ def test_a_click_reaches_the_cell_of_the_form_after_the_page_was_reloaded_and_th
     opened.move(FORM, 2)
     opened.until("JSON.stringify(model.cells.get(2).outputs.toJSON()).includes('downloaded')")
     filled(opened, "The cat yawns twice.")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     downloaded = f"model.cells.get(2).outputs.toJSON().filter(o => o.data?.['{MIME}']?.state === 'downloaded').length"
     opened.until(f"{downloaded} === 2", timeout=60)
     page.get_by_role("button", name="Dry run").click()
@@ -224,7 +224,7 @@ def test_a_cell_is_inserted_below_and_makes_the_same_request(opened: NotebookPag
     page.get_by_text("Inserted below as a cell.").wait_for()
     assert opened.cell(FORM + 1)["source"].startswith("%%wan_i2v --image images/chelsea.png --no-audio\n")
     assert opened.cell(FORM + 2)["source"] == "6 * 7"
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     all_downloaded(opened, 1)
     opened.run_cell(FORM + 1)
     opened.until("model.cells.get(argument).getMetadata('wan_notebook')?.runs[0].state === 'downloaded'", FORM + 1)
@@ -239,7 +239,7 @@ def test_a_form_is_filled_from_a_run_of_this_notebook(opened: NotebookPage) -> N
     filled(opened, "The cat remembers.")
     page.get_by_label("Duration", exact=True).fill("3")
     page.get_by_label("Duration", exact=True).press("Tab")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     all_downloaded(opened, 1)
     seed = opened.runs(FORM)[0]["request"]["sent"]["parameters"]["seed"]
     filled(opened, "Something else.")
@@ -285,7 +285,7 @@ def test_the_form_is_used_while_a_cell_runs(opened: NotebookPage) -> None:
     page.get_by_label("Seed", exact=True).fill("a dozen")
     page.get_by_text("not a whole number").wait_for()
     page.get_by_label("Seed", exact=True).fill("12")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     page.get_by_text("Clip 1: saved as wan_outputs/").wait_for()
     assert "*" in prompt.inner_text(), "the cell still runs"
     opened.js("await panel.sessionContext.session.kernel.interrupt();")
@@ -357,7 +357,7 @@ def test_how_the_form_looks(opened: NotebookPage, pictures: Path, monkeypatch: p
     page.get_by_role("button", name="Fewer settings").click()
     page.get_by_role("button", name="Load record").click()
     page.get_by_label("Crop", exact=True).wait_for(state="hidden")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     page.get_by_text(re.compile("Clip 1: .* at the service")).wait_for()
     opened.screenshot(pictures / "form-running.png")
     all_downloaded(opened, 1)
