@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hostile import PENDING, Answer, Hostile
+from hostile import PENDING, Answer, Gate, Hostile
 from processes import KEY, PHOTO, run, start, until
 
 import wan_notebook as wan
@@ -65,6 +65,24 @@ def test_only_the_clips_own_bytes_prove_a_move_and_a_copy_is_none(ledger, tmp_pa
     assert ledger.run("run-1").folder == str(tmp_path / "old")
 
 
+def test_a_folder_that_a_running_job_made_anew_hides_no_move(ledger, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for name in ("run-1", "run-2"):
+        saved(ledger, old, name)
+    (old / "a.ipynb").touch()
+    old.rename(new)
+    for number in range(4):  # were under way meanwhile: their clips are saved where the folder was
+        saved(ledger, old, f"late-{number}")
+    (old / "a.ipynb").touch()
+    follow_moves(ledger, str(new))
+    assert ledger.run("run-1").folder == str(old), "the notebook is there: only its clips were moved"
+    (old / "a.ipynb").unlink()
+    follow_moves(ledger, str(new))
+    assert str(Purse(ledger, str(new), simulated=False).in_project().sums["USD"]) == "0.6"
+    assert ledger.run("run-1").clip_path == str(new / "wan_outputs" / "run-1.mp4")
+    assert Path(ledger.run("late-0").clip_path).read_bytes() == CLIP, "it is where it is"
+
+
 def test_a_clip_is_looked_for_where_clips_are_kept_now(tmp_path):
     run = Run("run-1", "downloaded", 1.0, clip_path="/gone/cat.mp4", clip_bytes=len(CLIP))
     (tmp_path / "tom.mp4").write_bytes(CLIP)
@@ -117,6 +135,24 @@ def clip(tmp_path_factory) -> bytes:
     with Simulator(speed=500, render="shape") as service:
         given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
         return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
+
+
+def test_a_folder_that_is_renamed_while_a_job_runs_is_said_on_its_card(tmp_path, clip):
+    old, quick = tmp_path / "old", {"X-Wan-Simulator": "speed=100"}
+    (old / "clips").mkdir(parents=True)
+    with Hostile() as server:
+        gate = Gate(body=PENDING, headers=quick)
+        output = {"task_id": "task-1", "task_status": "SUCCEEDED", "video_url": f"{server.root}/clip.mp4"}
+        server.on("POST", SUBMIT, gate)
+        server.on("GET", "/tasks/task-1", Answer(body={"output": output}, headers=quick))
+        server.on("GET", "/clip.mp4", Answer(body=clip))
+        given = {"duration": 2, "audio": False, "base_url": server.base_url, "api_key": KEY}
+        job = wan.submit(prompt="Away.", image=PHOTO, output_dir=old / "clips", **given)
+        assert gate.arrived.wait(30)
+        old.rename(tmp_path / "new")
+        gate.let.set()
+        assert job.result(60).path.parent == old / "clips"
+        assert any("old/clips was made anew for the clip" in note for note in job.update.notes)
 
 
 @pytest.mark.full

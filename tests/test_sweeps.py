@@ -54,6 +54,10 @@ def test_a_sweep_is_a_list_of_jobs_and_the_same_one_again_spends_nothing(service
     assert posts(service) == 4
     assert "3 from earlier runs, 0 spent" in repr(again)
     assert_harmless(again._repr_mimebundle_())
+    Ledger(home()).update(grid[0].run_id, state="waiting", task_id=None, owner="a process that was killed")
+    with pytest.raises(wan.BudgetError, match="it would cost"):  # it was never sent: it has to be paid
+        wan.sweep(**at, seed=range(5, 9), name="grid", max_cost=0.01)
+    assert posts(service) == 4
 
 
 def test_failures_are_kept_apart(service, at):

@@ -14,7 +14,7 @@ from wan_notebook.errors import TransportError
 from wan_notebook.media.medium import SentMedia
 from wan_notebook.media.preparation import prepare
 from wan_notebook.request.declaration import I2VRequest
-from wan_notebook.service.wire import chunks, decode_task, encode, submit_headers
+from wan_notebook.service.wire import chunks, decode_error, decode_task, encode, submit_headers
 from wan_notebook.tasks import TaskStatus
 from wan_notebook.words.answers import json_object
 
@@ -101,6 +101,8 @@ def test_any_answer_is_a_task_or_a_clear_error(output, usage):
         return
     assert isinstance(task.status, TaskStatus)
     assert task.video_url is None or task.video_url.startswith(("http://", "https://"))
+    for said in (task.code, task.message, task.request_id, task.task_status, task.end_time):
+        assert said is None or (said.isprintable() and len(said) <= 2000)
     seconds = task.usage.billed_seconds if task.usage else None
     assert seconds is None or math.isfinite(seconds)
 
@@ -120,6 +122,15 @@ def test_any_answer_is_a_task_or_a_clear_error(output, usage):
 def test_billed_seconds_are_read_from_every_familys_usage(usage, seconds):
     task = decode_task({"output": {"task_id": "a", "task_status": "SUCCEEDED"}, "usage": usage})
     assert task.usage.billed_seconds == seconds
+
+
+def test_codes_and_messages_are_told_on_one_line_without_what_a_terminal_obeys():
+    told = "\x1b]0;PWN\x07\r\nFAKE: clip saved\u202e\x9b31m"
+    output = {"task_id": "a", "task_status": "FAILED", "code": f"C{told}", "message": f"M{told}"}
+    said = "�]0;PWN� FAKE: clip saved" + 2 * "�" + "31m"
+    task = decode_task({"output": output})
+    assert (task.code, task.message) == (f"C{said}", f"M{said}")
+    assert decode_error(json.dumps(output).encode())[:2] == (f"C{said}", f"M{said}")
 
 
 @pytest.mark.parametrize("word", ["Succeeded", " SUCCEEDED ", "succeeded"])

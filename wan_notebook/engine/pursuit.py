@@ -26,6 +26,7 @@ from wan_notebook.service.inquiries import CANCEL_WORDS, cancel, identify, may_m
 from wan_notebook.tasks import JobState, TaskStatus
 from wan_notebook.words.forecast import Forecast
 from wan_notebook.words.instants import epoch
+from wan_notebook.words.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,6 +45,7 @@ Refusal = TransportError | ServiceError
 LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
 TROUBLE = "network trouble, the task is still yours"
 LEDGER = "the ledger "  # how what is said of it begins
+MADE_ANEW = "the folder of the notebook was renamed or removed meanwhile: {} was made anew for the clip"
 NO_WORD = "the service gives no word of the task, which is still yours"
 NOT_UNDER_THIS_KEY = "it does not know it under this key: is it of another account or region?"
 
@@ -239,6 +241,8 @@ class Pursuit:
             raise ended_without_clip(task, self.picture())
         task = await self._learn(client, task)
         self.tell(state=JobState.DOWNLOADING, cost=self._cost(task))
+        if not await asyncio.to_thread(self.outputs.is_dir):
+            self.note(MADE_ANEW.format(shown("/".join(self.outputs.parts[-2:]))))
         clip = await deliver(
             client,
             task,

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
 
 __all__ = ["follow_moves", "moved_notebook", "places"]
 
-PROOFS = 3  # clips of a folder that are looked for
+PROOFS = 3  # clips of a folder that are looked for, of the latest ones and of the first ones
+NEWEST = "folder = ? AND clip_path IS NOT NULL"
+OLDEST = f"run_id IN (SELECT run_id FROM runs WHERE {NEWEST} ORDER BY created_at LIMIT {PROOFS})"  # noqa: S608  our own
 
 
 def follow_moves(ledger: Ledger, *folders: str | None) -> None:
@@ -29,9 +31,10 @@ def follow_moves(ledger: Ledger, *folders: str | None) -> None:
     for old, new in product((old for (old,) in known), dict.fromkeys(filter(None, folders))):
         if old == new:
             continue
-        saved = ledger.runs("folder = ? AND clip_path IS NOT NULL", (old,), limit=PROOFS)
-        here = [run for run in saved if _is_clip(Path(_rebased(run.clip_path, old, new) or ""), run)]
-        if any(run.clip_path != _rebased(run.clip_path, old, new) for run in here) and not Path(old).is_dir():
+        saved = {run.run_id: run for where in (NEWEST, OLDEST) for run in ledger.runs(where, (old,), limit=PROOFS)}
+        here = [run for run in saved.values() if _is_clip(Path(_rebased(run.clip_path, old, new) or ""), run)]
+        moved = [run for run in here if run.clip_path != _rebased(run.clip_path, old, new)]
+        if moved and _left(ledger, old, moved):
             _move(ledger, old, new)  # looked at last: it may be on a disk that does not answer
 
 
@@ -57,6 +60,15 @@ def places(run: Run, outputs: Path) -> Iterator[Path]:
         yield from (path for path in outputs.glob("*.mp4") if path.stat().st_size == run.clip_bytes)
     except OSError:
         return
+
+
+def _left(ledger: Ledger, old: str, moved: Sequence[Run]) -> bool:
+    """Whether a folder is gone; where a job that was under way made it anew, only that job's clip lies in it."""
+    if not Path(old).is_dir():
+        return True
+    sql = "SELECT DISTINCT notebook FROM runs WHERE folder = ? AND notebook IS NOT NULL"
+    notebooks = [name for (name,) in ledger.read(lambda db: db.execute(sql, (old,)).fetchall())]
+    return not any(os.path.lexists(name) for name in (*notebooks, *(run.clip_path or "" for run in moved)))
 
 
 def _is_clip(path: Path, run: Run) -> bool:

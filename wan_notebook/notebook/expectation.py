@@ -131,7 +131,8 @@ def _made(ledger: Ledger, updates: Sequence[JobUpdate]) -> set[int]:
         if media is None:
             continue
         same = ledger.runs(f"reuse_key = ? AND {where}", (reuse_key(asked, media, 1), *USELESS))
-        if any(run.simulated in (None, update.simulated) or "//" in update.endpoint for run in same):
+        alike = [run for run in same if run.simulated in (None, update.simulated) or "//" in update.endpoint]
+        if any(run.state != JobState.WAITING or ledger.driven(run) for run in alike):  # else it was never sent
             found.add(place)
     return found
 

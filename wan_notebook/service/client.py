@@ -16,6 +16,7 @@ import httpx
 
 from wan_notebook.errors import AmbiguousSubmitError, AuthenticationError, ServiceError, TransportError
 from wan_notebook.facts.explanations import BILL, refused
+from wan_notebook.service.bodies import Paced, Watched
 from wan_notebook.service.connections import CONNECT_SECONDS, QUERY_SECONDS, TRANSFERS
 from wan_notebook.service.downloads import STALL_SECONDS, bounded, download, fetch_picture
 from wan_notebook.service.listing import decode_rows
@@ -34,7 +35,7 @@ from wan_notebook.words.answers import json_object, seconds, task_id_checked
 from wan_notebook.words.wording import redacted, trouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from wan_notebook.media.medium import SentMedia
@@ -111,7 +112,7 @@ class WanClient:
         length, pieces = chunks(body)
         headers = {**submit_headers(body), "Content-Length": str(length)}
         timeout = httpx.Timeout(SUBMIT_SECONDS, connect=CONNECT_SECONDS, pool=QUERY_SECONDS)
-        content = _Paced(pieces, hold)
+        content = Paced(pieces, hold)
         try:
             async with asyncio.timeout(SUBMIT_SECONDS):
                 status, answer_headers, data = await self._call(
@@ -156,8 +157,12 @@ class WanClient:
         """One page of the account's tasks, of all its keys, and how many pages there are if that is said."""
         return decode_rows(json_object(await self._asked("GET", f"/tasks/?{urlencode(query)}")))
 
-    async def upload(self, item: SentMedia, model: str) -> str:
-        """Put a file into the service's temporary store (48 h, for this model only); returns its ``oss://`` URL."""
+    async def upload(self, item: SentMedia, model: str, *, stall_seconds: float = STALL_SECONDS) -> str:
+        """Put a file into the service's temporary store (48 h, for this model only); returns its ``oss://`` URL.
+
+        The whole may take any time; a piece of the file ``stall_seconds``, the answer to all of it twice as long: the
+        last pieces are then still on their way.
+        """
         path = f"/uploads?action=getPolicy&model={quote(model, safe='')}"
         host, fields, name = upload_form(json_object(await self._asked("GET", path, submitting=True)), item)
         if not self._trusted(host):
@@ -165,17 +170,18 @@ class WanClient:
         try:
             async with (
                 self.transfers,
+                asyncio.timeout(stall_seconds) as limit,
                 self.http.stream(
                     "POST",
                     host,
                     data=fields,
                     # httpx puts files behind the fields, as the store wants
-                    files={"file": (name, item.data or b"", item.mime)},
-                    timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS),
+                    files={"file": (name, Watched(item.data or b"", limit, 2 * stall_seconds), item.mime)},
+                    timeout=httpx.Timeout(stall_seconds, connect=CONNECT_SECONDS, read=2 * stall_seconds),
                 ) as answer,
             ):
                 said = await bounded(answer)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise TransportError(f"the upload broke off ({type(error).__name__}).", hint=NOT_SUBMITTED) from None
         if answer.status_code != OK:
             raise refused(answer.status_code, *decode_store_error(said), submitting=True)
@@ -276,17 +282,3 @@ class WanClient:
         if self.advise is not None and isinstance(error, AuthenticationError):
             await self.advise(error)
         return error
-
-
-class _Paced:
-    """A body sent piece by piece, which knows whether any of it went out."""
-
-    def __init__(self, pieces: Iterator[bytes], hold: Callable[[], Awaitable[None]] | None) -> None:
-        self._pieces, self._hold, self.begun = pieces, hold, False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            if self._hold is not None:
-                await self._hold()
-            self.begun = True
-            yield piece

@@ -11,7 +11,7 @@ from typing import Any
 from wan_notebook.errors import InvalidRequestError, Problem, TransportError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.tasks import TaskStatus, iso_utc
-from wan_notebook.words.answers import TASK_ID, number, text
+from wan_notebook.words.answers import TASK_ID, line, number
 from wan_notebook.words.wording import one_of, shown, suggest
 
 __all__ = ["Filters", "TaskRow", "decode_rows", "filters", "given_task_id"]
@@ -198,8 +198,8 @@ def _row(item: Mapping[str, Any]) -> TaskRow | None:
         gmt_create=_time(item.get("gmt_create")),
         start_time=_time(item.get("start_time")),
         end_time=_time(item.get("end_time")),
-        **{name: text(item.get(name), SHORT) for name in ("status", "model_name", "region", "request_id")},
-        api_key_id=text(item.get("api_key_id"), SHORT),
+        **{name: line(item.get(name), SHORT) for name in ("status", "model_name", "region", "request_id")},
+        api_key_id=line(item.get("api_key_id"), SHORT),
     )
 
 

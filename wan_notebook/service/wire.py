@@ -20,7 +20,7 @@ from wan_notebook.media.medium import EXTENSIONS, SentMedia
 from wan_notebook.request.declaration import parameters
 from wan_notebook.tasks import Task, Usage
 from wan_notebook.words.addresses import recorded_url
-from wan_notebook.words.answers import address, json_object, number, task_id_checked, text
+from wan_notebook.words.answers import address, json_object, line, number, task_id_checked, text
 
 if TYPE_CHECKING:
     from wan_notebook.facts.nouns import Wire
@@ -221,16 +221,16 @@ def decode_task(answer: Mapping[str, Any]) -> Task:
     usage = answer.get("usage")
     return Task(
         task_id=task_id_checked(output.get("task_id")),
-        task_status=text(status, 64) or "RUNNING",
-        request_id=text(answer.get("request_id"), 128),
-        submit_time=text(output.get("submit_time"), 64),
-        scheduled_time=text(output.get("scheduled_time"), 64),
-        end_time=text(output.get("end_time"), 64),
+        task_status=line(status, 64) or "RUNNING",
+        request_id=line(answer.get("request_id"), 128),
+        submit_time=line(output.get("submit_time"), 64),
+        scheduled_time=line(output.get("scheduled_time"), 64),
+        end_time=line(output.get("end_time"), 64),
         video_url=address(output.get("video_url")),
         orig_prompt=text(output.get("orig_prompt")),
         actual_prompt=text(output.get("actual_prompt")),
-        code=text(output.get("code"), 128),
-        message=text(output.get("message"), 2000),
+        code=line(output.get("code"), 128),
+        message=line(output.get("message"), 2000),
         usage=_usage(usage) if isinstance(usage, Mapping) else None,
     )
 
@@ -258,7 +258,7 @@ def decode_store_error(data: bytes) -> tuple[str | None, str | None, str | None]
 
 
 def _error(answer: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-    return text(answer.get("code"), 128), text(answer.get("message"), 2000), text(answer.get("request_id"), 128)
+    return line(answer.get("code"), 128), line(answer.get("message"), 2000), line(answer.get("request_id"), 128)
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wan_notebook.errors import TransportError
-from wan_notebook.words.wording import redacted
+from wan_notebook.words.wording import printable, redacted
 
-__all__ = ["TASK_ID", "address", "json_object", "number", "seconds", "task_id_checked", "text"]
+__all__ = ["TASK_ID", "address", "json_object", "line", "number", "seconds", "task_id_checked", "text"]
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -74,6 +74,15 @@ def text(value: object, most: int = 8000) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return redacted(value[: 2 * most].encode(errors="replace").decode())[:most]
+
+
+def line(value: object, most: int) -> str | None:
+    r"""As :func:`text`, on one line: what a terminal or a log may be told.
+
+    >>> line("no\n\x1b[2Jclip\u202e", 99), line("\n", 99)
+    ('no �[2Jclip�', None)
+    """
+    return printable(text(value, 2 * most) or "")[:most] or None
 
 
 def address(value: object) -> str | None:

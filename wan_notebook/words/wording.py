@@ -18,7 +18,7 @@ from wan_notebook.words.addresses import is_address, public_url
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["file_size", "holds_key", "kind", "one_of", "redacted", "shown", "slip", "suggest", "trouble"]
+__all__ = ["file_size", "holds_key", "kind", "one_of", "printable", "redacted", "shown", "slip", "suggest", "trouble"]
 
 # A key as the service hands them out; "task-…" and "risk-taking" are not keys.
 KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}|(?<![A-Za-z0-9])Bearer\s+sk-[A-Za-z0-9_-]*", re.IGNORECASE)
@@ -66,6 +66,15 @@ def redacted(text: str) -> str:
     return KEY.sub("sk-…", text)
 
 
+def printable(text: str) -> str:
+    r"""``text`` on one line, with nothing in it that a terminal would obey.
+
+    >>> printable("no\n\x1b[2Jclip\u202e")
+    'no �[2Jclip�'
+    """
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
 def shown(value: object) -> str:
     """A value as a message may show it: at most 60 characters, one line, printable, without a key.
 
@@ -84,8 +93,7 @@ def shown(value: object) -> str:
     if text[:5].lower() == "data:":
         return f"{text[:40].partition(',')[0]},…"
     text = redacted(public_url(text) if is_address(text) else text)
-    text = " ".join(text[: 4 * LONGEST].split())
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = printable(text[: 4 * LONGEST])
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
