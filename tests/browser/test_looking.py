@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wan_notebook.simulator import Simulator
+from wan_notebook.windows.gallery import Gallery, Tile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from playwright.sync_api import BrowserContext
     from servers import Desk, NotebookPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
@@ -153,3 +155,20 @@ def test_a_gallery_shows_twelve_posters_that_lead_to_their_clips(opened: Noteboo
     output.locator("a").first.click()
     page.locator("video[src*='clip-']:not([title])").wait_for()  # JupyterLab's own viewer of videos
     assert opened.complaints == []
+
+
+@pytest.mark.parametrize("font", [10.5, 14])
+def test_the_line_that_gives_a_clip_stays_in_its_column_at_every_width(window: BrowserContext, font: float) -> None:
+    tiles = tuple(Tile(f"run-c250c1101f8d18d{n}", f"grid-{n}", (), True, None, "", "") for n in range(8))  # noqa: FBT003
+    markup = Gallery(tiles, "8 saved clips")._repr_mimebundle_()["text/html"].replace("10.5px", f"{font}px")
+    page = window.new_page()
+    page.set_content(f"<style>code {{ padding: 1px 5px }}</style>{markup}")
+    beyond = (
+        "[...document.querySelectorAll('code')].filter(c => c.getClientRects().length > 1 || "
+        "c.getBoundingClientRect().right > c.parentElement.getBoundingClientRect().right).length"
+    )
+    for width in (300, 600, 700, 800, 900, 1000, 1100, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        sticking = beyond if font < 14 else beyond.replace("c.getClientRects().length > 1 || ", "")
+        assert page.evaluate(sticking) == 0, width
+    page.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gallery", "Tile"]
 
-COLUMNS, NARROWEST = 4, 180  # posters in a row, where there is room; pixels
+COLUMNS, NARROWEST = 4, 230  # posters in a row, where there is room; pixels, so that a call fits in one line
 HOW_TO = (
     "A click on a poster opens its clip; the line below it, run in a cell, gives the clip (import wan_notebook as wan)."
 )
@@ -131,5 +131,5 @@ def _parts(tile: Tile) -> Iterator[object]:
         yield tag("div", tile.problem, style="border:1px dashed;border-radius:6px;padding:24px 10px;opacity:0.75")
     yield row(tag("strong", tile.label), tile.simulated and badge("simulated"))
     yield from (tag("div", fact, style=SMALL) for fact in tile.facts)
-    yield tag("code", tile.call, style="font-size:10.5px;white-space:nowrap") if not tile.problem else None
+    yield tag("code", tile.call, style="font-size:10.5px;overflow-wrap:anywhere") if not tile.problem else None
     yield tag("div", style="height:14px")
