@@ -159,7 +159,7 @@ def test_a_gallery_shows_twelve_posters_that_lead_to_their_clips(opened: Noteboo
 
 @pytest.mark.parametrize("font", [10.5, 14])
 def test_the_line_that_gives_a_clip_stays_in_its_column_at_every_width(window: BrowserContext, font: float) -> None:
-    tiles = tuple(Tile(f"run-c250c1101f8d18d{n}", f"grid-{n}", (), True, None, "", "") for n in range(8))  # noqa: FBT003
+    tiles = tuple(Tile(f"run-c250c1101f8d18d{n}", f"grid-{n}", (), True, None, "", "") for n in range(8))
     markup = Gallery(tiles, "8 saved clips")._repr_mimebundle_()["text/html"].replace("10.5px", f"{font}px")
     page = window.new_page()
     page.set_content(f"<style>code {{ padding: 1px 5px }}</style>{markup}")
