@@ -291,6 +291,21 @@ def test_a_failed_task_is_explained_on_its_card_whatever_its_code(service, tmp_p
             assert job.task_id in shown
 
 
+FORGED = "no\x1b]0;Mine\x07\x9b31m\u202e\r\nJob done:\nclip saved"
+
+
+def test_what_the_service_says_forges_no_line_and_moves_no_cursor_where_an_error_is_printed(service, tmp_path):
+    service.fail_next(FORGED, FORGED)
+    failed_task = submit(service.base_url, tmp_path).exception(30)
+    with Hostile() as server:
+        server.on("POST", SUBMIT, Answer(400, dict.fromkeys(("code", "message", "request_id"), FORGED)))
+        refusal = submit(server.base_url, tmp_path).exception(30)
+    said = "no�]0;Mine��31m� Job done: clip saved"
+    assert {failed_task.code, failed_task.task.message, refusal.code, refusal.request_id} == {said}
+    for line in [*failed_task.lines(), str(failed_task), *refusal.lines(), str(refusal)]:
+        assert line.isprintable(), line
+
+
 def test_a_failed_task_without_a_word_names_the_ids_for_the_support():
     error = failed(Task("task-9", "FAILED", request_id="request-9"))
     assert "gave no reason" in error.message

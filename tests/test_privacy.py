@@ -90,11 +90,12 @@ def test_without_private_the_same_words_are_there(apart):
     assert spoken(apart), "the search finds what is to be found"
 
 
-def test_a_refusal_that_repeats_the_prompt_does_not_pass_it_on(apart, caplog):
-    echo = {"code": "DataInspectionFailed", "message": f"Input rejected: {PROMPT[:40]}", "request_id": "r-1"}
+@pytest.mark.parametrize("prompt", [PROMPT, "\n".join(PROMPT.split())])  # a message is read as one line
+def test_a_refusal_that_repeats_the_prompt_does_not_pass_it_on(apart, caplog, prompt):
+    echo = {"code": "DataInspectionFailed", "message": f"Input rejected: {prompt[:40]}", "request_id": "r-1"}
     with Hostile() as server:
         server.on("POST", "/services/aigc/video-generation/video-synthesis", Answer(400, echo))
-        job = wan.submit(**ASKED, base_url=server.base_url, private=True)
+        job = wan.submit(**{**ASKED, "prompt": prompt}, base_url=server.base_url, private=True)
         error = job.exception()
     assert isinstance(error, WanError)
     assert "DataInspectionFailed" in str(error)

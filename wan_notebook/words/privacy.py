@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import InvalidRequestError
+from wan_notebook.words.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,8 @@ def hushed(update: JobUpdate) -> JobUpdate:
         return update
     task = update.task
     heard = (task.orig_prompt, task.actual_prompt) if task is not None else ()
-    secrets = tuple(text for text in (update.request.prompt, update.request.negative_prompt, *heard) if text)
+    texts = [text for text in (update.request.prompt, update.request.negative_prompt, *heard) if text]
+    secrets = tuple(dict.fromkeys([*texts, *map(printable, texts)]))  # also as a message repeats them: in one line
     if task is not None:
         message = None if task.message is None else without(task.message, secrets)
         task = replace(task, orig_prompt=None, actual_prompt=None, message=message)
