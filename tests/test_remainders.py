@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import psutil
@@ -9,6 +10,7 @@ import pytest
 from kernels import MIME, LiveKernel
 from processes import KEY
 
+from wan_notebook.ledger.statements import count
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.record.model import faults
 from wan_notebook.simulator import Simulator
@@ -137,6 +139,30 @@ def test_a_member_whose_submit_was_cut_off_is_looked_for_and_not_sent_again(serv
         lost, *others = resumed.record["members"]
         assert {member["state"] for member in others} == {"downloaded"}
         assert lost["state"] == "downloaded" or "a task of that time could be it" in lost["error"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_member_whose_submit_never_arrived_is_sent_on_with_the_rest(service, in_folder, at_once):
+    with lab(service, in_folder) as kernel:
+        kernel.run("%load_ext wan_notebook")
+        cell = kernel.run(SWEEP.format("seed=1..24"), cell_id="the-cell")
+        kernel.until(lambda: cell.record["done"] >= 4)
+        kill(kernel, in_folder)
+    ledger, before = Ledger(in_folder / "home"), submitted(service)
+    lost = ledger.runs("state IN ('planned', 'waiting')")[-1]
+    ledger.update(lost.run_id, state="submitting", sent_at=time.time())  # as if it had died before the POST arrived
+    with lab(service, in_folder) as kernel:
+        said = kernel.run("%load_ext wan_notebook").text
+        assert f"1 submit without an answer looked for ({lost.name})" in said
+        if not at_once:
+            kernel.until(lambda: ledger.run(lost.run_id).state == "refused", 60)
+        assert submitted(service) == before, "loading sends nothing"
+        resumed = kernel.run("%wan_resume")
+        left = count(24 - len(before), "clip")
+        assert f"{left} of the sweep grid sent on" in resumed.text
+        kernel.until(lambda: resumed.record["done"] == 24, 120, "the sweep did not end")
+        assert kernel.run("print(len(grid.results()), len(grid.failed))").text.split() == ["24", "0"]
+        assert submitted(service) == Counter(range(1, 25))
 
 
 def test_real_money_is_asked_about_and_a_no_leaves_everything_planned(service, in_folder):

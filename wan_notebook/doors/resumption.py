@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.config import Settings
-from wan_notebook.doors.remainders import bound, gathered, send_on
+from wan_notebook.doors.continuation import bound, send_on
+from wan_notebook.doors.remainders import gathered
 from wan_notebook.engine.reconcile import choices
 from wan_notebook.engine.revival import revived
 from wan_notebook.engine.spending import Terms
@@ -17,7 +18,7 @@ from wan_notebook.facts.catalog import catalog
 from wan_notebook.hall.session import session
 from wan_notebook.ledger.journal import Journal
 from wan_notebook.ledger.moves import moved_notebook
-from wan_notebook.ledger.runs import LATER, OVER, PLANNED, UNFINISHED, UPDATE
+from wan_notebook.ledger.runs import LATER, OVER, PLANNED, TURNED_AWAY, UNFINISHED, UPDATE
 from wan_notebook.ledger.statements import count
 from wan_notebook.notebook import cards, frontend
 from wan_notebook.notebook.leftovers import COLLECTED, of_this_notebook
@@ -51,8 +52,8 @@ def at_load(runs: Sequence[Run]) -> str:
     for left in sweeps:
         said += left.said
         jobs += [job for job in left.jobs if job.begun and not job.done()]
-        if left.rows:
-            waits = count(len(left.rows), "clip")
+        if unsent := left.unsent:
+            waits = count(len(unsent), "clip")
             said.append(f"{waits} of the sweep {left.board.name} were never sent: %wan_resume shows what they cost")
     unheard = [job for job in jobs if job.task_id is None and job.update.from_run is None]
     if unheard:
@@ -75,11 +76,10 @@ def resume(line: str) -> str:
     words, ledger = line.split(), session().ledger
     yes = any(word in YES for word in words)
     word = " ".join(word for word in words if word not in YES)
-    left = f"({UNFINISHED} OR state = '{PLANNED}')"
+    left = f"({UNFINISHED} OR state = '{PLANNED}' OR {TURNED_AWAY})"
     if not word and (path := frontend.notebook_path()):
-        found = [
-            run for run in _at_home(of_this_notebook(ledger, path)) if run.state == PLANNED or run.state not in OVER
-        ]
+        found = _at_home(of_this_notebook(ledger, path, also=TURNED_AWAY))
+        found = [run for run in found if run.never_sent or run.state not in OVER]
     elif not word:
         found = ledger.runs(f"{left} AND folder = ?", (str(frontend.notebook_folder()),))
     elif word == "all":
@@ -90,14 +90,13 @@ def resume(line: str) -> str:
         found = ledger.runs(f"{left} AND (? IN (run_id, task_id, name, sweep) OR ({member}))", named)
     sweeps = [sweep for sweep in map(_gathered, _sweeps(found)) if sweep is not None]
     theirs = {job.run_id for sweep in sweeps for job in sweep.jobs}
-    found = [run for run in found if run.run_id not in theirs]
+    found = [run for run in found if run.run_id not in theirs and (run.state == PLANNED or run.state not in OVER)]
     at_work = [run for run in found if ledger.driven(run)]
     jobs, said = _followed([run for run in reversed(found) if run not in at_work], show=True)
     for sweep in sweeps:
         sweep.board.show()
         said += sweep.said
-        if sweep.rows:
-            said.append(send_on(sweep, settings_of, yes=yes))
+        said.append(send_on(sweep, settings_of, yes=yes))
         said.append(bound(sweep))
     if jobs or sweeps:
         frontend.announce()

@@ -96,8 +96,7 @@ class Runner:
         loop = self.loop
         assert self._thread is not None  # noqa: S101  set together with the loop
         job.begin(self._thread)
-        self._observers[job.run_id] = [*self._always, *observers]
-        loop.call_soon_threadsafe(self._begin, job, plan)
+        loop.call_soon_threadsafe(self._begin, job, plan, [*self._always, *observers])
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Run any coroutine on the loop."""
@@ -170,13 +169,13 @@ class Runner:
                 loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
-    def _begin(self, job: Job, plan: Plan) -> None:
+    def _begin(self, job: Job, plan: Plan, observers: list[Callable[[JobUpdate], None]]) -> None:
         def tell(**changes: Any) -> None:
             self._advance(job, **changes)
 
         life = Life(plan, lambda: job.update, tell)
         task = asyncio.get_running_loop().create_task(self._drive(job, life))
-        self._open[job.run_id] = (job, task, life)
+        self._open[job.run_id], self._observers[job.run_id] = (job, task, life), observers
         self._inform(job.update)
 
     async def _drive(self, job: Job, life: Life) -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
-    "COLUMNS", "FILE", "FORGOTTEN", "FREE", "LATER", "MIGRATIONS", "OPEN", "OVER", "PLANNED", "UNDRIVEN", "UNFINISHED",
-    "UPDATE", "Run", "amount", "fitting", "told",
+    "COLUMNS", "FILE", "FORGOTTEN", "FREE", "LATER", "MIGRATIONS", "OPEN", "OVER", "PLANNED", "TURNED_AWAY", "UNDRIVEN",
+    "UNFINISHED", "UPDATE", "Run", "amount", "fitting", "told",
 ]  # fmt: skip
 
 FILE = "ledger.sqlite3"
@@ -24,6 +24,10 @@ OVER = ("downloaded", "refused", "failed", "canceled", "expired", PLANNED)  # ot
 FREE = ("refused", "failed", "canceled", PLANNED)  # nothing is billed for those
 FORGOTTEN = "forgotten"  # found no more; kept for what was spent
 YEAR_9999 = 2.5e11  # in seconds since 1970
+# A member of a sweep whose submit was cut off, and which the service's own list showed not to be accepted.
+TURNED_AWAY = (
+    "(sweep IS NOT NULL AND state = 'refused' AND lost_at IS NOT NULL AND task_id IS NULL AND from_run IS NULL)"
+)
 UNFINISHED = f"COALESCE(state, '') NOT IN {OVER}"
 LATER, UPDATE = "a later version of this package left it as {!r}", "Update the package."
 TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "bool": int}
@@ -154,6 +158,12 @@ class Run:
     def price(self) -> Decimal | None:
         """What it costs; None where that is not known."""
         return amount(self.amount)
+
+    @property
+    def never_sent(self) -> bool:
+        """Whether the service never had this member of a sweep: its turn did not come, or it was not accepted."""
+        lost = self.state == "refused" and self.lost_at is not None and self.task_id is None and self.from_run is None
+        return self.state in (PLANNED, "waiting") or (self.sweep is not None and lost)
 
     @property
     def strange(self) -> bool:

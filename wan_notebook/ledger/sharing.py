@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.errors import WanError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.ledger.owners import LEASE_SECONDS, is_gone, is_there
+from wan_notebook.ledger.runs import TURNED_AWAY
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
@@ -71,23 +72,24 @@ def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | Non
     return ledger.write(work)
 
 
-def reclaim(ledger: Ledger, sweep: str) -> list[str]:
-    """Take over the members of a sweep that were never sent and that no living process holds; their run ids, in order.
+def reclaim(ledger: Ledger, sweep: str, among: Collection[str]) -> list[str]:
+    """Take over those of some members of a sweep that were never sent and that no living process holds, in order.
 
     Their rows are planned again and belong to this process.
     """
 
     def work(db: sqlite3.Connection) -> list[str]:
-        sql = (
-            "SELECT run_id, owner, host, pid, begun, beat FROM runs LEFT JOIN owners USING (owner) "
-            "WHERE sweep = ? AND task_id IS NULL AND state IN ('planned', 'waiting') ORDER BY place"
-        )
+        sql = "SELECT run_id, owner, host, pid, begun, beat FROM runs LEFT JOIN owners USING (owner) WHERE sweep = ? "
+        sql += f"AND task_id IS NULL AND (state IN ('planned', 'waiting') OR {TURNED_AWAY}) ORDER BY place"
         free, now = [], time.time()
         for run_id, owner, host, pid, begun, beat in db.execute(sql, (sweep,)).fetchall():
+            if run_id not in among:
+                continue
             known = host is not None and owner != ledger.owner
             if known and (is_there(host, pid, begun) or (now - beat < LEASE_SECONDS and not is_gone(host, pid, begun))):
                 continue
             changes = "state = 'planned', reuse_key = NULL, ordinal = NULL, owner = ?, payer = ?, finished_at = NULL"
+            changes += ", lost_at = NULL, sent_at = NULL"
             db.execute(f"UPDATE runs SET {changes} WHERE run_id = ?", (ledger.owner, ledger.payer, run_id))  # noqa: S608
             free.append(run_id)
         return free

@@ -42,13 +42,14 @@ def left_over() -> tuple[list[Run], str]:
     return left, ledger.complaint
 
 
-def of_this_notebook(ledger: Ledger, path: Path) -> list[Run]:
+def of_this_notebook(ledger: Ledger, path: Path, also: str = "0") -> list[Run]:
     """The runs of a notebook that are not over, newest first; also of one that was renamed or moved since.
 
     Such a run's own notebook is gone, and the notebook at ``path`` holds its id or that of its cell. Where the front
-    end tells no cell's id, the folder has to do.
+    end tells no cell's id, the folder has to do. ``also`` is SQL for more of them.
     """
-    found = ledger.runs(f"notebook IS NOT NULL AND ({UNFINISHED} OR state = '{PLANNED}' OR owner = ?)", (COLLECTED,))
+    left = f"({UNFINISHED} OR state = '{PLANNED}' OR owner = ? OR {also})"
+    found = ledger.runs(f"notebook IS NOT NULL AND {left}", (COLLECTED,))
     ids = _ids(path) if any(run.notebook != str(path) for run in found) else set()
     return [run for run in found if run.notebook == str(path) or (_belongs(run, path, ids) and _is_gone(run))]
 
