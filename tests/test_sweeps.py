@@ -74,7 +74,7 @@ def test_failures_are_kept_apart(service, at):
     assert "#1 (prompt [simulate: FAILED DataInspectionFailed]" in page.text
     rows = grid.rows()
     assert [row["state"] for row in rows] == ["downloaded", "failed", "downloaded"]
-    assert rows[0]["cost"] == 0.05
+    assert [row["cost"] for row in rows] == [0.05, 0, 0.05], "what failed is not billed"
     frame = grid.to_frame()
     assert list(frame["prompt"]) == prompts
     assert frame["run_seconds"].notna().sum() == 3

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from wan_notebook.request.declaration import I2VRequest
     from wan_notebook.words.forecast import Forecast
 
-__all__ = ["UNSENT", "Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"]
+__all__ = [
+    "FREE", "UNSENT", "Clip", "Cost", "JobState", "JobUpdate", "Task", "TaskStatus", "Usage", "VideoResult", "iso_utc"
+]  # fmt: skip
 
 
 KEPT = ("submit_time", "scheduled_time", "end_time", "video_url", "orig_prompt", "actual_prompt", "usage")
@@ -70,6 +72,7 @@ class JobState(StrEnum):
 
 
 UNSENT = (JobState.PLANNED, JobState.WAITING)  # nothing was sent, and nothing is billed
+FREE = (JobState.REFUSED, JobState.FAILED, JobState.CANCELED)  # it is over, and nothing is billed
 
 
 @dataclass(frozen=True)

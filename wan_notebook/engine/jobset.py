@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, overload
 
 from wan_notebook.engine.job import remark
 from wan_notebook.errors import ConfigurationError, JobTimeoutError, WanError
-from wan_notebook.tasks import UNSENT, JobState
+from wan_notebook.tasks import FREE, UNSENT, JobState
 from wan_notebook.words.phrases import clean, shortened
 
 if TYPE_CHECKING:
@@ -182,6 +183,8 @@ class JobSet(Sequence["Job"]):
     def to_frame(self) -> Any:
         """A pandas DataFrame with one row for each job: the swept values, state, clip, cost, times, error.
 
+        What ended without a clip and is not billed costs 0; of what is not over the cost is the estimate.
+
         Raises
         ------
         ConfigurationError
@@ -243,12 +246,13 @@ class JobSet(Sequence["Job"]):
 def _told(job: Job) -> dict[str, Any]:
     update = job.update
     cost = update.cost
+    amount = Decimal() if update.state in FREE else cost.amount if cost else None
     return {
         "seed": update.seed,
         "state": update.state.value,
         "path": str(update.clip.path) if update.clip else None,
         "seconds": update.clip.duration if update.clip else None,
-        "cost": None if cost is None or cost.amount is None else float(cost.amount),
+        "cost": None if amount is None else float(amount),
         "currency": cost.currency if cost else None,
         "queue_seconds": update.queue_seconds,
         "run_seconds": update.run_seconds,

@@ -18,10 +18,10 @@ from wan_notebook.ledger.statements import count
 from wan_notebook.notebook import cards, frontend
 from wan_notebook.record.provenance import MIME
 from wan_notebook.record.swept import record_of_sweep
-from wan_notebook.tasks import JobState, iso_utc
+from wan_notebook.tasks import FREE, JobState, iso_utc
 from wan_notebook.windows import overview
 from wan_notebook.windows.overview import Sweep
-from wan_notebook.windows.tally import FREE, Tally, price_of, seconds_left
+from wan_notebook.windows.tally import Tally, price_of, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ class Board:
         self._members: dict[str, tuple[Mapping[str, Any], JobUpdate]] = {}
         self._waiting: set[str] = set()  # members that no process drives
         self._displays: list[frontend.Display] = []
-        self._shown_at = 0.0
+        self._shown_at, self._changed = 0.0, False
         self._usual: dict[tuple[Any, ...], Sequence[float]] = {}
 
     def place(self, values: Mapping[str, Any], update: JobUpdate, *, waits: bool = False) -> None:
@@ -103,11 +103,12 @@ class Board:
             self._members[update.run_id] = values, update
             now = time.monotonic()
             over = update.state.ended and all(one.state.ended for _, one in self._members.values())
-            if before.rev != update.rev:
-                self.rev = max(self.rev + 1, int((time.time() - self.created) * 2 / SHOWN_EVERY))
+            self._changed = self._changed or before.rev != update.rev
             if not over and now - self._shown_at < SHOWN_EVERY:
                 return  # the clock comes once a second
-            self._shown_at = now
+            if self._changed:  # never faster than what a later kernel begins with
+                self.rev = max(self.rev + 1, int((time.time() - self.created) * 2 / SHOWN_EVERY))
+            self._shown_at, self._changed = now, False
         shown = self.bundle()
         for display in self._displays:
             display.update(shown)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.tasks import UNSENT, JobState, TaskStatus
+from wan_notebook.tasks import FREE, UNSENT, JobState, TaskStatus
 from wan_notebook.words.instants import epoch
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from wan_notebook.facts.nouns import ModelSpec
     from wan_notebook.tasks import Cost, JobUpdate
 
-__all__ = ["FREE", "Tally", "price_of", "seconds_left", "service_seconds"]
-
-FREE = (JobState.REFUSED, JobState.FAILED, JobState.CANCELED)
+__all__ = ["Tally", "price_of", "seconds_left", "service_seconds"]
 
 
 @dataclass(frozen=True)
