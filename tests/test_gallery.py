@@ -62,7 +62,12 @@ def test_the_gallery_shows_posters_newest_first_page_by_page(runs: list[str]) ->
 def test_it_can_be_filtered_in_a_line(runs: list[str], in_folder: Path) -> None:
     assert list(shown("--simulated")) == ["run-played"]
     assert list(shown("--no-simulated --name dog")) == ["run-gone"]
-    assert len(shown("--model other")) == 0
+    assert str(shown("--model other --name cat")).splitlines() == [
+        "No saved clips with name cat, model other",
+        "Nothing is known of a model other.",
+    ]
+    assert str(shown("--page 9")) == "No page 9: there are 2 pages of saved clips"
+    assert str(shown("--page 2 --name dog")) == "No page 2: there is 1 page of saved clips with name dog"
     assert list(shown("--since 2030-01-01 --per-page 5")) == ["run-gone", "run-played"]
     assert list(shown("--per-page 2 --page 2")) == ["run-11", "run-10"]
     for line in ("--page 0", "--page x", "--per-page 49", "--since never", "--pag 2"):

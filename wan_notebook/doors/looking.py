@@ -12,6 +12,7 @@ from wan_notebook.doors.options import Parser, add, read
 from wan_notebook.engine.clips import bring
 from wan_notebook.engine.job import Job
 from wan_notebook.errors import InvalidRequestError, Problem, WanError
+from wan_notebook.facts.catalog import catalog
 from wan_notebook.hall.exhibits import exhibited, result_of
 from wan_notebook.hall.session import session
 from wan_notebook.ledger.statements import count, price_of, select
@@ -146,7 +147,26 @@ def gallery(
     title = f"{count(len(found), 'saved clip').capitalize()}{', newest first' if len(found) > 1 else ''}"
     if found and (page > 1 or more):
         title = f"Saved clips {first + 1} to {first + len(found)}, newest first"
+    elif not found:
+        asked = {"name": name, "model": model, "notebook": notebook, "since": since, "simulated": simulated}
+        title, remarks = _nothing(
+            page, per_page, len(runs), {what: said for what, said in asked.items() if said is not None}
+        )
     return Gallery(tuple(map(_tile, found)), title, tuple(remarks))
+
+
+def _nothing(page: int, per_page: int, there: int, asked: Mapping[str, object]) -> tuple[str, list[str]]:
+    """What is said of a page without clips: how many there are, and what was asked for."""
+    words = ", ".join(f"{what} {wording.shown(said)}" for what, said in asked.items())
+    which = f" with {words}" if words else ""
+    if there:
+        last = -(-there // per_page)
+        return f"No page {page}: there {'is' if last == 1 else 'are'} {count(last, 'page')} of saved clips{which}", []
+    known = {run.model for run in session().ledger.runs("state = 'downloaded'")} | set(catalog().models)
+    strange = "model" in asked and asked["model"] not in known
+    return f"No saved clips{which}", [
+        f"Nothing is known of a model {wording.shown(asked['model'])}."
+    ] if strange else []
 
 
 def clip(run_id: str, /) -> VideoResult:
