@@ -61,6 +61,24 @@ def test_a_terminal_has_one_line_however_many_jobs_and_keeps_the_end_of_each() -
     assert terminal.screen == ["cat: saved", ""]
 
 
+@pytest.mark.parametrize(
+    ("line", "begins"),
+    [
+        ("wan: RUNNING 0:04 (queue 0:02, run 0:26) · usually runs 1:00 to 5:00, by the documents · wan2.6", "5:00"),
+        (
+            "wan: PENDING 0:02 (queue 0:02) · wan2.6-i2v-flash 720P 2 s · simulated, nothing billed · task x",
+            "simulated",
+        ),
+        ("a name of a clip that is long: " + "word " * 20, "word"),
+    ],
+)
+def test_a_narrow_terminal_cuts_no_word(line: str, begins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    Line(terminal := Terminal(), pause_seconds=0).tell("run-1", line, state=1)
+    assert terminal.screen[0].endswith(f" {begins} · …")
+    assert len(terminal.screen[0]) < 80
+
+
 def test_a_terminal_is_told_anew_at_most_twice_a_second_and_of_an_end_at_once() -> None:
     line = Line(terminal := Terminal())
     for clock in range(50):

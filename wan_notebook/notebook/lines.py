@@ -7,6 +7,7 @@ job waiting.
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import sys
 import threading
@@ -24,6 +25,7 @@ __all__ = ["Line", "Troubles", "is_live", "line_on", "wait_showing"]
 LOOK_SECONDS, PAUSE_SECONDS = 1.0, 0.5  # between two looks at a job, between two pictures of the line at the least
 CLEAR = "\x1b[K"  # what is left of the line before
 MORE = " · …"
+PHRASE = re.compile(r" · |, | \(")  # begins the next phrase of a line
 
 log = logging.getLogger("wan_notebook")
 
@@ -91,12 +93,26 @@ class Line:
         several = f"{len(self._open)} jobs · " if len(self._open) > 1 else ""
         text = several + list(self._open.values())[-1]
         wide = shutil.get_terminal_size().columns - 1
-        self._write(text if len(text) <= wide else text[: max(0, wide - len(MORE))] + MORE)
+        self._write(text if len(text) <= wide else _begun(text, max(0, wide - len(MORE))) + MORE)
         self._drawn, self._drawn_at = True, time.monotonic()
 
     def _write(self, text: str) -> None:
         self.stream.write(f"\r{text}{CLEAR}")
         self.stream.flush()
+
+
+def _begun(text: str, most: int) -> str:
+    """The beginning of a line, which ends with a whole phrase, or else with a whole word.
+
+    >>> _begun("cat: RUNNING 0:42 (queue 0:12, run 0:30) · about 0:40 left (estimate, from 5 runs here)", 70)
+    'cat: RUNNING 0:42 (queue 0:12, run 0:30) · about 0:40 left'
+    >>> _begun("cat: RUNNING", 10), _begun("concatenate", 3)
+    ('cat:', 'con')
+    """
+    heads = (text[: end.start()] for end in PHRASE.finditer(text[: most + 3]))
+    whole = [head for head in heads if len(head) <= most and head.count("(") == head.count(")")]
+    head = text[:most] if text[most : most + 1].isspace() else text[:most].rpartition(" ")[0] or text[:most]
+    return whole[-1] if whole else head
 
 
 class Troubles:
