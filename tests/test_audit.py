@@ -65,13 +65,17 @@ def the_output(notebook):
     return next(o["data"] for o in notebook["cells"][1]["outputs"] if MIME in o.get("data", {}))
 
 
+def reseal(record):
+    record["record_sha256"] = digest({k: v for k, v in record.items() if k != "record_sha256"})
+
+
 def both(change):
     """The same change in the metadata and in the output, its digest made anew: an able forger."""
 
     def tamper(notebook, folder):
         for record in (the_run(notebook), the_output(notebook)[MIME]):
             change(record)
-            record["record_sha256"] = digest({k: v for k, v in record.items() if k != "record_sha256"})
+            reseal(record)
 
     return tamper
 
@@ -128,6 +132,20 @@ TAMPERINGS = {
         lambda r: (r["request"]["sent"]["parameters"].update(seed=777), r.update(shortened=["sent.prompt"]))
     ),
     "the body was taken away": both(lambda r: r["request"].update(sent=None)),
+    "an earlier copy, edited": lambda n, _f: the_output(n)[MIME].update(rev=1, task_id="another"),
+    "an earlier copy, edited by an able forger": lambda n, _f: (
+        the_output(n)[MIME].update(rev=1, task_id="another"),
+        reseal(the_output(n)[MIME]),
+    ),
+    "no inputs, everywhere": both(lambda r: r.update(inputs=[])),
+    "an input's name, everywhere": both(lambda r: r["inputs"][0].update(name="mona_lisa.png")),
+    "what was asked, everywhere": both(lambda r: r["request"].update(given=[], asked={})),
+    "the rewritten prompt, everywhere": both(lambda r: r.update(actual_prompt="A dog")),
+    "nothing was spent, everywhere": both(lambda r: r.update(from_run="run-x")),
+    "failed, with a clip": both(lambda r: r.update(task_status="FAILED")),
+    "under way, with a clip": both(lambda r: r.update(state="following")),
+    "no moment, everywhere": both(lambda r: r.update(created_at="soon")),
+    "over before it began": both(lambda r: r.update(finished_at="2019-01-01T00:00:00Z")),
     "the model, everywhere": both(lambda r: r.update(model="wan2.6-i2v")),
     "the task id, in the output": lambda n, _f: the_output(n)[MIME].update(task_id="another"),
     "a key added": both(lambda r: r.update(note="mine")),
@@ -253,6 +271,13 @@ def test_forged_words_do_not_break_the_table(folder):
     report = wan.verify(path)
     assert "\x1b" not in str(report)
     assert "<script>" not in report._repr_mimebundle_()["text/html"]
+
+
+def test_a_clip_without_its_record_beside_it_is_said(folder):
+    clip_of(folder).with_name(clip_of(folder).name + ".json").unlink()
+    report = wan.verify(folder / "n.ipynb")
+    assert report.ok
+    assert [(f.what, f.result) for f in report.findings if f.result != "ok"] == [("side file", "not verifiable")]
 
 
 def test_what_differs_is_open_and_what_does_not_is_folded(folder):

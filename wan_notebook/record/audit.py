@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
+from wan_notebook.record.claims import another_run, another_story, wrong_cost, wrong_course, wrong_request
 from wan_notebook.record.documents import Document, genuine, inside
 from wan_notebook.record.embeds import plays
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
 from wan_notebook.record.footage import probe_clip
-from wan_notebook.record.model import altered_body, faults
+from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import MIME, digest, parts
 from wan_notebook.record.recorder import KEY
 from wan_notebook.record.redaction import SEALED
 from wan_notebook.record.sidefiles import SUFFIX, load_record
 from wan_notebook.record.swept import MEMBER, whole_of
-from wan_notebook.words.privacy import TEXTS
 
 if TYPE_CHECKING:
     import os
@@ -36,11 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 SLACK_SECONDS, SLACK_FPS = 0.05, 0.01  # an MP4's own rounding
+APART = "the record in the output and the one in the metadata are not the same"
 SLACK_BILLED = 0.5  # seconds: the service reports whole ones
-TOLD_TWICE = (  # what the record in the notebook and the one beside the clip have in common
-    *("run_id", "task_id", "request_id", "name", "model", "region", "endpoint", "simulated", "private", "replay_of"),
-    *("created_at", "submit_time", "end_time", "usage", "cost"),
-)
 MEASURED = ("width", "height", "video_codec", "audio_codec", "audio")
 
 
@@ -121,9 +117,11 @@ def _copies(at: Finding, copies: list[dict[str, Any]]) -> Finding:
     by_rev: dict[int, dict[str, Any]] = {}
     for one in copies:
         if by_rev.setdefault(one["rev"], one) != one:
-            return replace(
-                at, result=DIFFERS, words="the record in the output and the one in the metadata are not the same"
-            )
+            return replace(at, result=DIFFERS, words=APART)
+        if digest({key: value for key, value in one.items() if key != "record_sha256"}) != one["record_sha256"]:
+            return replace(at, result=DIFFERS, words=f"the one of revision {one['rev']} was edited")
+        if "kind" not in one and "kind" not in copies[0] and (names := another_run(one, copies[0])):
+            return replace(at, result=DIFFERS, words=f"{APART}: {names}")
     return at
 
 
@@ -165,39 +163,14 @@ def _member(at: Finding, entry: dict[str, Any], folder: Path) -> Iterator[Findin
 
 def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
     """What a record says about itself."""
-    yield _unedited(at, record)
-    request, sent = record["request"], record["request"]["sent"]
-    problem = "the body that was sent was taken away" if altered_body(record) else ""
-    if sent is not None:
-        texts = [value for name in TEXTS if (value := (sent.get("input") or {}).get(name))]
-        if record["private"] is not all(isinstance(text, dict) for text in texts) and texts:
-            problem = "it is said to be private, and holds its prompt" if record["private"] else "its prompt is missing"
-        elif altered_body(record):
-            problem = "the body is not the one that was sent"
-        elif sent.get("model") != record["model"]:
-            problem = "the model is not the one that was sent"
-        else:
-            asked = {name: request["asked"].get(name) for name in request["given"]}
-            parameters = sent.get("parameters") or {}
-            other = [n for n, v in asked.items() if n in parameters and v is not None and parameters[n] != v]
-            problem = f"asked and sent are not the same: {', '.join(other)}" if other else ""
+    edited = _unedited(at, record)
+    course = wrong_course(record)
+    yield edited if edited.result == DIFFERS or not course else replace(edited, result=DIFFERS, words=course)
+    problem = wrong_request(record)
     yield replace(at, what="request", result=DIFFERS if problem else OK, words=problem)
     if record["cost"] is not None:
-        problem = _cost(record)
+        problem = wrong_cost(record)
         yield replace(at, what="cost", result=DIFFERS if problem else OK, words=problem)
-
-
-def _cost(record: dict[str, Any]) -> str:
-    cost, usage = record["cost"], record["usage"] or {}
-    billed = usage.get("duration")
-    if not cost["estimated"] and record["from_run"] is None and billed not in (None, cost["seconds"]):
-        return f"{cost['seconds']:g} s are paid, {billed:g} s were used"
-    if cost["amount"] is None or cost["rate"] is None:
-        return ""
-    expected = Decimal(cost["rate"]) * Decimal(str(cost["seconds"]))
-    return (
-        "" if Decimal(cost["amount"]) == expected else f"{cost['amount']} is not {cost['rate']} x {cost['seconds']:g} s"
-    )
 
 
 def _inputs(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding]:
@@ -227,6 +200,8 @@ def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding
     path = inside(folder, claimed["path"] + SUFFIX)
     if path is not None:
         yield _side_file(replace(at, what="side file"), path, record)
+    elif film:
+        yield replace(at, what="side file", result=UNKNOWN, words="there is no record beside the clip")
 
 
 def _played(at: Finding, cell: dict[str, Any], record: dict[str, Any]) -> Iterator[Finding]:
@@ -275,13 +250,7 @@ def _side_file(at: Finding, path: Path, record: dict[str, Any]) -> Finding:
     wrong = faults(side)
     if wrong:
         return replace(at, result=DIFFERS, words=wrong[0])
-    edited = digest({key: value for key, value in side.items() if key != "record_sha256"}) != side["record_sha256"]
-    names = ("sent", "clip", *TOLD_TWICE) if record["from_run"] is None else ("clip",)  # it tells of its own run
-    same = all(_essence(side, name) == _essence(record, name) for name in names)
-    return at if same and not edited else replace(at, result=DIFFERS, words="it tells another story than the notebook")
-
-
-def _essence(record: dict[str, Any], name: str) -> Any:
-    if name == "sent":
-        return record["request"]["sent_sha256"]
-    return (record["clip"] or {}).get("sha256") if name == "clip" else record[name]
+    if digest({key: value for key, value in side.items() if key != "record_sha256"}) != side["record_sha256"]:
+        return replace(at, result=DIFFERS, words="it was edited")
+    other = another_story(side, record)
+    return replace(at, result=DIFFERS, words=f"it tells another story than the notebook: {other}") if other else at

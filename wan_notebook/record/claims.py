@@ -1,0 +1,136 @@
+"""What a record says, against itself and against another of the same run; pure. Each answer is words, or empty."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from wan_notebook.record.model import altered_body
+from wan_notebook.words.privacy import TEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["another_run", "another_story", "wrong_cost", "wrong_course", "wrong_request", "wrong_sweep"]
+
+SLACK = 60  # seconds: a clock may be set while a job runs
+MADE = "downloaded"
+NO_CLIP = ("FAILED", "CANCELED")  # the service's words
+FIXED = ("created_at", "region", "source_sha256", "private", "replay_of", "name")  # from a run's first record on
+FOUND_OUT = ("endpoint", "model", "task_id", "request_id")  # once they are known
+STRICTLY = (  # what the record in the notebook and the one beside the clip have in common
+    *("run_id", "task_id", "request_id", "name", "model", "region", "endpoint", "simulated", "private", "replay_of"),
+    *("created_at", "submit_time", "end_time", "source_sha256", "usage", "cost", "from_run"),
+)
+WHERE_KNOWN = (  # one that was shown again by a later process may not hold them
+    *(
+        "orig_prompt",
+        "actual_prompt",
+        "submitted_at",
+        "finished_at",
+        "scheduled_time",
+        "task_status",
+        "code",
+        "message",
+    ),
+)
+PICTURED = ("sha256", "bytes", "width", "height", "duration", "fps", "video_codec", "audio_codec", "audio")
+SENT = ("role", "how", "name", "mime", "sha256", "bytes", "width", "height", "changes", "origin")
+
+
+def wrong_request(record: Mapping[str, Any]) -> str:
+    """Whether the body is what was asked and sent."""
+    request, sent = record["request"], record["request"]["sent"]
+    if not sent:
+        return "the body that was sent was taken away" if altered_body(record) else ""
+    texts = [value for name in TEXTS if (value := (sent.get("input") or {}).get(name))]
+    if texts and record["private"] is not all(isinstance(text, dict) for text in texts):
+        return "it is said to be private, and holds its prompt" if record["private"] else "its prompt is missing"
+    if altered_body(record):
+        return "the body is not the one that was sent"
+    if sent.get("model") != record["model"]:
+        return "the model is not the one that was sent"
+    asked = {name: request["asked"].get(name) for name in request["given"]}
+    parameters = sent.get("parameters") or {}
+    other = [name for name, value in asked.items() if value is not None and parameters.get(name, value) != value]
+    if other:
+        return f"asked and sent are not the same: {', '.join(other)}"
+    told = {item["sha256"] for item in record["inputs"]}
+    return "an input that was sent is not among its inputs" if set(_digests(sent.get("input"))) - told else ""
+
+
+def _digests(value: object) -> Iterator[str]:
+    """Those of the media in a body."""
+    if isinstance(value, dict) and "how" in value and isinstance(value.get("sha256"), str):
+        yield value["sha256"]
+    elif isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _digests(one)
+
+
+def wrong_cost(record: Mapping[str, Any]) -> str:
+    """Whether amount, rate, seconds and use belong together."""
+    cost, usage = record["cost"], record["usage"] or {}
+    billed = usage.get("duration")
+    if not cost["estimated"] and record["from_run"] is None and billed not in (None, cost["seconds"]):
+        return f"{cost['seconds']:g} s are paid, {billed:g} s were used"
+    if cost["amount"] is None or cost["rate"] is None:
+        return ""
+    right = Decimal(cost["amount"]) == Decimal(cost["rate"]) * Decimal(str(cost["seconds"]))
+    return "" if right else f"{cost['amount']} is not {cost['rate']} x {cost['seconds']:g} s"
+
+
+def wrong_course(record: Mapping[str, Any]) -> str:
+    """Whether state, clip and times belong together."""
+    if record["clip"] is not None and record["state"] != MADE:
+        return f"it has a clip, and its state is {record['state']}"
+    if record["clip"] is not None and record["task_status"] in NO_CLIP:
+        return f"it has a clip, and its task is {record['task_status']}"
+    moments = []
+    for name in ("created_at", "submitted_at", "finished_at"):
+        if record[name] is not None:
+            try:
+                moments.append(datetime.fromisoformat(record[name]).timestamp())
+            except (ValueError, OverflowError, OSError):
+                return f"{name} is no time"
+    early = record["from_run"] is None and any(late + SLACK < moments[0] for late in moments[1:])
+    return "it ended before it began" if early else ""
+
+
+def another_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """What two records of one run, an earlier and a later, cannot have come to differ in."""
+    names = [name for name in FIXED if one.get(name) != other.get(name)]
+    names += [
+        name for name in FOUND_OUT if None not in (pair := (one.get(name), other.get(name))) and pair[0] != pair[1]
+    ]
+    if one.get("task_id") and other.get("task_id") and one["simulated"] != other["simulated"]:
+        names.append("simulated")
+    return ", ".join(names)
+
+
+def another_story(side: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """What the record beside a clip and the one in the notebook differ in; a reused clip's is of the run that made it."""
+    clips = [one["clip"] or {} for one in (side, record)]
+    names = ["clip"] if any(clips[0].get(name) != clips[1].get(name) for name in PICTURED) else []
+    if record["from_run"] is not None and side["run_id"] != record["run_id"]:
+        same = (side["from_run"] or side["run_id"]) == record["from_run"]
+        return ", ".join(names + [name for name in ("model", "simulated") if side[name] != record[name]]
+                         + ([] if same else ["from_run"]))  # fmt: skip
+    names += [name for name in STRICTLY if side[name] != record[name]]
+    names += [name for name in WHERE_KNOWN if record[name] not in (None, side[name])]
+    names += [] if side["request"] == record["request"] else ["request"]
+    inputs = [[{name: item[name] for name in SENT} for item in one["inputs"]] for one in (side, record)]
+    return ", ".join(names + ([] if inputs[0] == inputs[1] else ["inputs"]))
+
+
+def wrong_sweep(head: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> str:
+    """Whether a sweep's summary counts its entries right."""
+    if head["runs"] != len(members) or sorted(one["place"] for one in members) != list(range(len(members))):
+        return f"it is said to have {head['runs']} runs, and {len(members)} are told of"
+    done = sum(one["state"] == MADE for one in members)
+    if head["done"] != done:
+        return f"it is said to have {head['done']} clips, and {done} are told of"
+    if head["simulated"] is not any(one["simulated"] for one in members):
+        return "its runs and its summary do not agree whether they are simulated"
+    return ""
