@@ -110,7 +110,7 @@ def another_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def another_story(side: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    """What the record beside a clip and the one in the notebook differ in; a reused clip's is of the run that made it."""
+    """What the record beside a clip and the one in the notebook differ in; that of a reused clip is another run's."""
     clips = [one["clip"] or {} for one in (side, record)]
     names = ["clip"] if any(clips[0].get(name) != clips[1].get(name) for name in PICTURED) else []
     if record["from_run"] is not None and side["run_id"] != record["run_id"]:
