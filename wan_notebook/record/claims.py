@@ -21,7 +21,7 @@ FIXED = ("created_at", "region", "source_sha256", "private", "replay_of", "name"
 FOUND_OUT = ("endpoint", "model", "task_id", "request_id")  # once they are known
 STRICTLY = (  # what the record in the notebook and the one beside the clip have in common
     *("run_id", "task_id", "request_id", "name", "model", "region", "endpoint", "simulated", "private", "replay_of"),
-    *("created_at", "submit_time", "end_time", "source_sha256", "usage", "cost", "from_run"),
+    *("created_at", "submit_time", "end_time", "usage", "cost", "from_run"),
 )
 WHERE_KNOWN = (  # one that was shown again by a later process may not hold them
     *(
@@ -119,6 +119,7 @@ def another_story(side: Mapping[str, Any], record: Mapping[str, Any]) -> str:
                          + ([] if same else ["from_run"]))  # fmt: skip
     names += [name for name in STRICTLY if side[name] != record[name]]
     names += [name for name in WHERE_KNOWN if record[name] not in (None, side[name])]
+    names += ["source_sha256"] if side["source_sha256"] not in (None, record["source_sha256"]) else []
     names += [] if side["request"] == record["request"] else ["request"]
     inputs = [[{name: item[name] for name in SENT} for item in one["inputs"]] for one in (side, record)]
     return ", ".join(names + ([] if inputs[0] == inputs[1] else ["inputs"]))
