@@ -58,6 +58,19 @@ def test_an_attached_task_has_its_card_its_variable_and_its_record(notebook, cur
     assert curl.state(task_id) == "CANCELED"
 
 
+def test_the_card_of_a_job_whose_variable_is_another_jobs_now_names_it_by_its_place(notebook, curl):
+    first, second = (notebook.run(f"%wan_attach {curl.accepted(what, **SHORT)} pet") for what in ("One.", "Two."))
+    notebook.until(lambda: ".cancel()" in str(first.bundles) and "pet.cancel()" not in first.bundles[0]["text/html"])
+    place = notebook.run(
+        "import wan_notebook; print([job is pet for job in wan_notebook.jobs()].index(True))", cell_id="place"
+    ).text
+    assert f"jobs()[{int(place) - 1}].cancel()" in first.bundles[0]["text/html"]
+    notebook.until(lambda: "pet.cancel()" in second.bundles[0]["text/html"])
+    assert notebook.run("del pet").error is None
+    notebook.until(lambda: f"jobs()[{int(place)}].cancel()" in second.bundles[0]["text/html"])
+    notebook.run("for job in wan_notebook.jobs(): job.cancel()")
+
+
 def test_an_id_may_stand_in_a_variable_and_a_row_of_the_list_too(notebook, curl):
     first, second = curl.accepted("A cat.", **SHORT), curl.accepted("A dog.", **SHORT)
     notebook.run(f"import wan_notebook as wan; mine = {first!r}")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.engine import pricing
+from wan_notebook.engine.job import Job
 from wan_notebook.engine.revival import revived
 from wan_notebook.hall.session import session
 from wan_notebook.notebook import frontend
+from wan_notebook.notebook.surroundings import shell
 from wan_notebook.windows import rendering
 from wan_notebook.words import phrases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wan_notebook.engine.job import Job
     from wan_notebook.tasks import JobUpdate
     from wan_notebook.windows.player import Film
 
@@ -59,7 +61,18 @@ def card(
     keep(job.run_id, lambda: bundle(job.update))
     display = frontend.Display.open(bundle(job.update), job.run_id) if show else None
 
+    place, bound = hall.jobs.index(job), False
+
     def tell(update: JobUpdate) -> None:
+        nonlocal bound
+        held = getattr(shell(), "user_ns", {}).get(update.handle)
+        newer = isinstance(held, Job) and held in hall.jobs[place + 1 :]
+        if held is job:
+            bound = True
+        elif bound or newer:  # the variable is another job's now
+            handle = f"wan_notebook.jobs()[{place}]"
+            job.advance(replace(job.update, handle=handle))
+            update, bound = replace(update, handle=handle), False
         shown = bundle(update)
         if display is not None:
             display.update(shown)
