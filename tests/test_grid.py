@@ -52,6 +52,8 @@ VARIABLES = {"photos": ["a.png", "b.png", "c.png"], "seeds": np.arange(1, 3)}
         ("--sweep seed", "names no values"),
         ("--sweep sede=1..4", "Did you mean seed?"),
         ("--sweep seed=1..4 --sweep seed=5", "seed is swept twice"),
+        ("--sweep seed=1..x", "A range has a whole number on either side: 1..4"),
+        ("--sweep seed=1..", "it is not a range"),
         (f"--sweep seed=1..{MOST_MEMBERS + 1}", "at most 500"),
     ],
 )

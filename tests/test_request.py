@@ -252,6 +252,21 @@ def test_a_seed_out_of_range_is_refused(value: object) -> None:
     assert only(seed=value).allowed == "whole numbers from 0 to 2147483647"
 
 
+@pytest.mark.parametrize(
+    ("value", "cure"),
+    [
+        ("1e3", "Write 1000"),
+        ("5.5", "Write 5"),
+        ("7 s", "Write 7"),
+        ("1..x", "Write a whole number of digits only"),
+        ("1,000", "Write a whole number of digits only"),
+        ("1.2345e2", "Write a whole number of digits only"),
+    ],
+)
+def test_only_the_number_that_is_meant_is_advised(value, cure):
+    assert only(seed=value).fix == cure
+
+
 def test_a_yes_is_no_number_and_a_number_no_text() -> None:
     assert only(seed=True).problem == "it is a yes/no, not a number"
     assert only(prompt=5).problem == "this is a number, not text"

@@ -181,8 +181,11 @@ def _a(value: object) -> str:
 
 
 def _whole_fix(said: str) -> str:
-    found = re.match(r"[+-]?[0-9]{1,9}", said)
-    return f"Write {found[0]}" if found else "Write a whole number of digits only"
+    """What to write instead; only where there is no doubt which number is meant."""
+    meant = re.fullmatch(r"([+-]?[0-9]{1,9})(\.[0-9]+)?\s*[^\W\d_]*", said, re.ASCII)
+    if re.fullmatch(r"[+-]?[0-9]{1,9}(\.[0-9]{1,9})?[eE]\+?[0-9]{1,2}", said, re.ASCII):
+        return f"Write {float(said):.0f}" if float(said).is_integer() else "Write a whole number of digits only"
+    return f"Write {meant[1]}" if meant else "Write a whole number of digits only"
 
 
 def allowed(name: str, spec: ModelSpec) -> str:

@@ -174,6 +174,9 @@ def read_axis(text: str, value: object = None) -> tuple[str, list[Any]]:
             if not files:
                 raise InvalidRequestError([Problem(name, shown(part), "no file has such a name")])
             values += files
+        elif KINDS[name] == "integer" and ".." in part:
+            fix = "A range has a whole number on either side: 1..4"
+            raise InvalidRequestError([Problem(name, shown(part), "it is not a range", fix=fix)])
         elif part:
             values.append(part)
     return name, values
