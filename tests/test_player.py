@@ -50,13 +50,25 @@ def test_the_finished_clip_is_a_video_with_its_facts(clip: Clip, tmp_path: Path)
     assert base64.b64decode(shown["image/jpeg"]) == clip.poster
     for fact in ("0.125 USD · 5 s billed · Singapore · price table of 2026-05-26", "1.9 MB", "ab12ab12ab12…", TASK_ID):
         assert fact in page.text
-    for fact in ("queued 0:12", "ran 0:55", "finished 2026-11-23 19:26 UTC", "not a bit-identical clip"):
+    for fact in (
+        "queued 0:12, ran 0:55 by the service's clock",
+        "in all 0:42 here",
+        "finished 2026-11-23 19:26 UTC",
+        "not a bit-identical clip",
+    ):
         assert fact in page.text
     assert "A tabby cat by a sunlit window turns its head." in page.text
     assert page.first("a")["href"] == video["src"]
     assert shown["text/plain"] == (
         f"cat: wan_outputs/cat-20261123-192501.mp4 · 960x640, 5.0 s, 30 fps, H.264, silent · 0.125 USD · task {TASK_ID}"
     )
+
+
+def test_a_clip_that_was_made_before_tells_only_the_times_of_its_making(clip: Clip, tmp_path: Path) -> None:
+    times = {"queue_seconds": 12, "run_seconds": 55, "elapsed_seconds": 0.2, "from_run": "run-1", "simulated": True}
+    page = Page(bundle(finished(clip, tmp_path, **times)))
+    assert "queued 0:12, ran 0:55 by the simulator's clock" in page.text
+    assert "in all" not in page.text
 
 
 def test_without_a_poster_there_is_no_picture(clip: Clip, tmp_path: Path) -> None:

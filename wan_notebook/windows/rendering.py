@@ -157,10 +157,12 @@ def _living_link(update: JobUpdate) -> Html | None:
 
 
 def _times(update: JobUpdate) -> Html | None:
-    spans = {"queued": update.queue_seconds, "ran": update.run_seconds, "in all": update.elapsed_seconds}
-    words = [f"{what} {clock(seconds)}" for what, seconds in spans.items() if seconds is not None]
+    told = zip(("queued", "ran"), (update.queue_seconds, update.run_seconds), strict=True)
+    its = ", ".join(f"{what} {clock(seconds)}" for what, seconds in told if seconds is not None)
+    whose = "by the simulator's clock" if update.simulated else "by the service's clock"
+    ours = "" if update.from_run else f"in all {clock(update.elapsed_seconds)} here"  # that of the run that was paid
     finished = moment(update.finished_at)
-    return row(*words, finished and f"finished {finished}", style=f"margin-top:4px;{MUTED}")
+    return row(its and f"{its} {whose}", ours, finished and f"finished {finished}", style=f"margin-top:4px;{MUTED}")
 
 
 def _prompts(update: JobUpdate) -> Html | None:
