@@ -73,6 +73,12 @@ class Work:
         """The service finishes the job."""
         self.service.clock.advance(600)
 
+    def ended(self) -> None:
+        """The service finishes the job, and the kernel knows it."""
+        self.ends()
+        self.page.execute("import asyncio\nwhile cat.running(): await asyncio.sleep(0.05)")
+        self.page.execute("assert cat.done() and cat.result()")
+
     def saved(self, *places: int, shown: bool = True) -> list[dict[str, Any]]:
         """The records of these cells in the saved file, which must be there, final, and nowhere else."""
         for place in places:
@@ -162,6 +168,33 @@ def test_the_cell_is_deleted_and_brought_back(work: Work) -> None:
     work.page.until("model.cells.length === 3")
     work.ends()
     work.saved(JOB)
+
+
+def test_the_job_ends_between_cut_and_paste(work: Work) -> None:
+    work.page.command("notebook:cut-cell", JOB)
+    work.page.until("model.cells.length === 2")
+    work.ended()
+    work.page.command("notebook:paste-cell-below", 1)
+    work.page.until("model.cells.length === 3")
+    work.saved(2)
+
+
+def test_the_job_ends_while_the_cell_is_deleted(work: Work) -> None:
+    work.page.command("notebook:delete-cell", JOB)
+    work.page.until("model.cells.length === 2")
+    work.ended()
+    work.page.command("notebook:undo-cell-action", JOB)
+    work.page.until("model.cells.length === 3")
+    work.saved(JOB)
+
+
+def test_the_job_ends_while_the_cell_is_text(work: Work) -> None:
+    work.page.command("notebook:change-cell-to-markdown", JOB)
+    work.page.until("model.cells.get(1).type === 'markdown'")
+    work.ended()
+    work.page.command("notebook:change-cell-to-code", JOB)
+    work.page.until("model.cells.get(1).type === 'code'")
+    work.saved(JOB, shown=False)  # JupyterLab drops the outputs of what is no code any more
 
 
 def test_the_output_is_cleared(work: Work) -> None:

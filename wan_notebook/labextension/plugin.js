@@ -90,6 +90,7 @@
     constructor(context) {
       this.context = context;
       this.watched = new WeakSet();
+      this.arrived = new Set(); // cells that are new: what became of their runs while they were away?
       this.changed = new Set(); // cells to look at before the next turn of the event loop
       this.fresh = new Set(); // those of them whose outputs have changed
       this.comm = null;
@@ -137,6 +138,7 @@
       for (const cell of this.cells) {
         if (!this.watched.has(cell)) {
           this.watched.add(cell);
+          this.arrived.add(cell);
           cell.outputs.changed.connect(() => {
             this.fresh.add(cell);
             this.look(cell);
@@ -164,10 +166,13 @@
         if (metadata && this.fresh.has(cell)) this.deaf = false;
         for (const record of runsOf(cell.getMetadata(NAME))) {
           // the runs of a sweep are told of together
-          if (!ENDED.has(record.state) && !record.sweep) open.push(record.run_id);
+          if (ENDED.has(record.state) || record.sweep) continue;
+          open.push(record.run_id);
+          if (this.arrived.has(cell)) this.asked.delete(record.run_id);
         }
       }
       this.fresh.clear();
+      this.arrived.clear();
       if (this.deaf) return;
       this.attach(open, []);
       this.greet(cells.flatMap(formsOf));
