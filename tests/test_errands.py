@@ -122,6 +122,11 @@ def test_a_form_is_filled_from_the_ledger_with_what_was_sent(made: Any, monkeypa
     assert again.image == record["inputs"][0]["path"]
     assert form.fields["region"].control.value == "beijing"
     assert form.errands.panel.layout.display == "none"
+    assert f"as {record['run_id']}, whose seed was drawn" in form.price.earlier.value
+    assert "would be paid again" in form.price.earlier.value
+    assert form.price.earlier.layout.display == ""
+    form.fields["seed"].control.value = "5"
+    assert "paid again" not in form.price.earlier.value
 
 
 def test_a_form_is_filled_from_the_record_beside_a_clip(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:

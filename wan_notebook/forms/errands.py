@@ -18,12 +18,14 @@ from wan_notebook.media.preparation import prepare
 from wan_notebook.notebook import arguments, frontend
 from wan_notebook.notebook.formpages import FORM
 from wan_notebook.notebook.rehearsal import rehearse
+from wan_notebook.tasks import JobState
 from wan_notebook.words.markup import GREEN, MUTED, RED, WRAP, source, tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from wan_notebook.forms.pricetag import PriceTag
     from wan_notebook.forms.sheet import Sheet
     from wan_notebook.request.declaration import I2VRequest
 
@@ -46,6 +48,8 @@ class Form(Protocol):
     @property
     def sheet(self) -> Sheet:
         """Its fields."""
+
+    price: PriceTag
 
     def shown_here(self, call: Callable[[], Any]) -> Any:
         """Call it so that its outputs go below the form."""
@@ -182,6 +186,9 @@ class Errands:
             return
         self.panel.layout.display = "none"
         again = [*missing, *unusable]
+        record = chosen[0]
+        if not again and record["state"] == JobState.DOWNLOADED and "seed" not in record["request"]["given"]:
+            self._form.price.loaded(record["run_id"])
         more = again and tag("div", f"To be given again: {'; '.join(again)}.", style=MUTED)
         self.tell(f"Filled from {chosen[0]['run_id']}.", GREEN, more)
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["PriceTag"]
 
 ANYWAY = "submit it all the same"
+LOADED = (
+    "made before, as {run}, whose seed was drawn: with that seed given it is a new request, which would be paid again. "
+    'wan.clip("{run}") shows the clip that is there'
+)
 
 
 class PriceTag(VBox):  # type: ignore[misc]  # ipywidgets comes without types
@@ -44,6 +48,8 @@ class PriceTag(VBox):  # type: ignore[misc]  # ipywidgets comes without types
 
     def __init__(self, decided: Callable[[object], None]) -> None:
         self.allowed = self.asks = False
+        self._before: Run | None = None
+        self._loaded = ""
         self.earlier = HTML(layout=Layout(margin="0", width="auto"))
         self.anew = _switch("Make and pay for a new clip", decided)
         self.confirmed = _switch(ANYWAY.capitalize(), decided)
@@ -59,6 +65,12 @@ class PriceTag(VBox):  # type: ignore[misc]  # ipywidgets comes without types
     def reset(self) -> None:
         """Take back what was ticked: it was said of another request."""
         self.anew.value = self.confirmed.value = self.asks = False
+        self.loaded("")
+
+    def loaded(self, run_id: str) -> None:
+        """Say of which run the request is the very same, but that its seed was drawn then and is given now."""
+        self._loaded = run_id
+        self._tell()
 
     def show(
         self, cost: Cost | None, *, simulated: bool, before: Run | None, wrong: Sequence[str], doubt: str = ""
@@ -84,11 +96,17 @@ class PriceTag(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             spared = "0 spent: made before" if before.state == JobState.DOWNLOADED else "0 spent: under way"
         self.confirmed.description = f"{' and '.join(doubts).capitalize()}: {ANYWAY}" if doubts else ANYWAY.capitalize()
         self.confirmed.layout.display = "" if doubts or self.asks else "none"
-        self.anew.layout.display = self.earlier.layout.display = "none" if before is None else ""
-        words = told(before) if before else ""
-        self.earlier.value = str(tag("div", f"{words[:1].upper()}{words[1:]}.", style=f"line-height:1.4;{WRAP}"))
+        self.anew.layout.display = "none" if before is None else ""
+        self._before = before
+        self._tell()
         self.badge.value = str(tag("div", _price(cost, simulated, spared), _wrong(wrong), role="status", style=WRAP))
         self.allowed = not (doubts or self.asks) or self.confirmed.value
+
+    def _tell(self) -> None:
+        """What was made before."""
+        words = told(self._before) if self._before else self._loaded and LOADED.format(run=self._loaded)
+        self.earlier.layout.display = "" if words else "none"
+        self.earlier.value = str(tag("div", f"{words[:1].upper()}{words[1:]}.", style=f"line-height:1.4;{WRAP}"))
 
 
 def _price(cost: Cost | None, simulated: bool, spared: str) -> Html | None:
