@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import types
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 import wan_notebook as wan
 from wan_notebook.doors.options import parse
+from wan_notebook.notebook import frontend
 from wan_notebook.record.provenance import digest
 from wan_notebook.simulator import Simulator
 
@@ -92,6 +94,22 @@ def test_a_dry_run_needs_no_key_and_says_where_it_is(in_folder: Path) -> None:
     assert form.generate.disabled
     form.errands.dry_run.click()
     assert "nothing was sent" in news(form)
+
+
+def test_a_double_click_inserts_one_cell(desk: Path) -> None:
+    form, sent = wan.form(**GOOD), []
+    comm = types.SimpleNamespace(comm_id="page", send=sent.append)
+    pages = frontend.form_pages()
+    pages.asked(comm, [form.model_id])
+    form.errands.insert.click()
+    form.errands.insert.click()
+    assert [one["type"] for one in sent] == ["insert"]
+    form.fields["seed"].control.value = "5"
+    form.errands.insert.click()
+    assert len(sent) == 2
+    for one in sent:
+        pages.inserted(one["insertion"])
+    assert "Inserted below" in news(form)
 
 
 # Load record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Errands"]
 
+AGAIN_SECONDS = 1.0  # a double click inserts one cell
 PATIENCE_SECONDS = 2.0  # until the plugin has said that the cell is there
 COPY = "Copy this into a cell of its own:"
 NO_RUNS, CHOOSE = "no recorded runs yet", "choose a run"
@@ -73,6 +75,7 @@ class Errands:
     def __init__(self, form: Form) -> None:
         self._form = form
         self._rehearsed: frontend.Display | None = None
+        self._inserted, self._inserted_at = "", float("-inf")
         self.dry_run = _button("Dry run", "Show the exact request and its price; nothing is sent", self._dry_run)
         self.insert = _button("Insert as cell", "A %%wan_i2v cell with this request, below the form", self._insert)
         self.load = _button("Load record", "Fill the form from an earlier run", self._open)
@@ -130,6 +133,9 @@ class Errands:
         except (WanError, OSError) as error:
             self.trouble(error)
             return
+        if (text, True) == (self._inserted, time.monotonic() - self._inserted_at < AGAIN_SECONDS):
+            return
+        self._inserted, self._inserted_at = text, time.monotonic()
         copy = tag("div", COPY, source(text))
         said, there = tag("span", "Inserted below as a cell."), threading.Event()
 
