@@ -12,7 +12,9 @@ import pytest
 from saved import notebook, sealed
 
 import wan_notebook as wan
+from wan_notebook.record.provenance import digest
 from wan_notebook.simulator import Simulator
+from wan_notebook.words.privacy import sealed_body
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "wan-notebook"
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
@@ -43,6 +45,22 @@ def test_simulated_runs_are_said_to_be_simulated(record, tmp_path):
     )
     assert "USD" not in text
     assert "not a bit-identical clip" in text
+
+
+def test_no_more_is_claimed_than_can_be_repeated_from_the_folder(record, tmp_path):
+    (tmp_path / record["inputs"][0]["path"]).write_bytes(PHOTO.read_bytes())
+    assert "each of these requests can be repeated exactly" in wan.methods(notebook(tmp_path, ("a", [record]))).text
+    gone = [{**record["inputs"][0], "path": "gone.png"}]
+    private = {"private": True, "request": {**record["request"], "sent": sealed_body(record["request"]["sent"])}}
+    private["request"]["sent_sha256"] = digest(private["request"]["sent"])
+    path = notebook(tmp_path, ("a", [record, other(record, "b", **private), other(record, "c", inputs=gone)]))
+    text = wan.methods(path).text
+    assert "to repeat 2 of 3 exactly, something that is not in its folder has to be given again" in text
+    assert "(a prompt that is private or too long to be recorded: 1; an input that was at an address" in text
+    never = other(
+        record, "d", state="failed", clip=None, request={**record["request"], "sent": None, "sent_sha256": None}
+    )
+    assert "repeat" not in wan.methods(notebook(tmp_path, ("a", [never]))).text
 
 
 def test_real_runs_are_counted_dated_and_priced_by_model(record, tmp_path):

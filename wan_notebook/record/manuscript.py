@@ -14,23 +14,31 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.record.chronicle import chronicle
+from wan_notebook.record.documents import genuine
 from wan_notebook.words.markup import fold, quoted, source, tag
 from wan_notebook.words.phrases import clean
 from wan_notebook.words.wording import one_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from wan_notebook.record.chronicle import Entry
 
 __all__ = ["Methods", "methods"]
 
 REPEATABLE = (
-    "The notebook's records hold every parameter, the seed and the SHA-256 of every input, so that each request can be "
-    "repeated exactly. The service does not promise the identical video: a reproducible request, not a bit-identical "
-    "clip."
+    "The notebook's records hold every parameter, the seed and the SHA-256 of every input, so that each of these "
+    "requests can be repeated exactly."
 )
+AGAIN = (
+    "The notebook's records hold the parameters and the seed of each of these requests; to repeat {some} of {all} "
+    "exactly, something that is not in its folder has to be given again ({what})."
+)
+UNTOLD = "a prompt that is private or too long to be recorded"
+ABSENT = "an input that was at an address or whose file is not there"
+NOT_IDENTICAL = "The service does not promise the identical video: a reproducible request, not a bit-identical clip."
 REAL = "Clips were made from still images with Wan image-to-video (Alibaba Cloud Model Studio), through"
 SIMULATED = "No clip was made by a model of the real service: a simulator of it was used, through"
 DRAWN = ", drawn at random where none was given"
@@ -95,10 +103,11 @@ def methods(path: str | os.PathLike[str]) -> Methods:
         It is no notebook, or tells of no run whose record is valid and unedited.
     """
     told = chronicle(path)
-    return Methods(_paragraph(list(told.paid())), _bibtex(), _table(told.entries), told.left_out)
+    folder = told.document.path.absolute().parent
+    return Methods(_paragraph(list(told.paid()), folder), _bibtex(), _table(told.entries), told.left_out)
 
 
-def _paragraph(runs: Sequence[Entry]) -> str:
+def _paragraph(runs: Sequence[Entry], folder: Path) -> str:
     if not runs:
         return "Every clip of this notebook was made by another one; describe that one."
     groups: dict[tuple[bool, str], list[Entry]] = defaultdict(list)
@@ -109,7 +118,7 @@ def _paragraph(runs: Sequence[Entry]) -> str:
     sentences = [f"{REAL if real else SIMULATED} wan-notebook {ours} on Python {python}."]
     for (simulated, model), members in sorted(groups.items()):
         sentences += _group(clean(model), members, simulated=simulated)
-    sentences += [_money(runs), REPEATABLE]
+    sentences += [_money(runs), _repeating(runs, folder)]
     return " ".join(filter(None, sentences))
 
 
@@ -173,6 +182,24 @@ def _money(runs: Iterable[Entry]) -> str:
     more = f", and the price of {_count(unknown, 'clip')} is not known" if unknown else ""
     tables = one_of(sorted(map(clean, dates)))
     return f"They cost {'about ' if about else ''}{total} by the price table of {tables}{more}."
+
+
+def _repeating(runs: Iterable[Entry], folder: Path) -> str:
+    """How far the requests can be repeated from the records and the files beside them; nothing if none was sent."""
+    sent = [run.record for run in runs if run.record["request"]["sent"] is not None]
+    if not sent:
+        return ""
+    untold = {
+        one["run_id"] for one in sent if one["private"] or any(name.startswith("sent.") for name in one["shortened"])
+    }
+    absent = {one["run_id"] for one in sent if not all(_at_hand(item, folder) for item in one["inputs"])}
+    some = len(untold | absent)
+    what = "; ".join(f"{words}: {len(which)}" for words, which in ((UNTOLD, untold), (ABSENT, absent)) if which)
+    return f"{AGAIN.format(some=some, all=len(sent), what=what) if some else REPEATABLE} {NOT_IDENTICAL}"
+
+
+def _at_hand(item: Mapping[str, Any], folder: Path) -> bool:
+    return item["how"] != "url" and item["sha256"] is not None and genuine(folder, item)[0] is not None
 
 
 def _bibtex() -> str:
