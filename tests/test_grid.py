@@ -112,3 +112,11 @@ def test_a_grid_that_makes_no_sense_is_refused(axes, said):
 def test_what_is_swept_cannot_also_be_given_once():
     with pytest.raises(wan.InvalidRequestError, match="given once for all, and swept"):
         Grid.of({**FIELDS, "seed": 1}, {"seed": [1, 2]}, region="singapore")
+
+
+def test_members_have_the_values_that_were_read_whichever_door_they_came_through():
+    said = grid(**dict(read_axis(text) for text in ("duration=2,5", "audio=true,false", "seed=7")))
+    given = grid(duration=[2, 5], audio=[True, False], seed=[7])
+    assert [dict(one.values) for one in said.members] == [dict(one.values) for one in given.members]
+    assert said.members[1].values == {"duration": 2, "audio": False, "seed": 7}
+    assert isinstance(said.members[0].values["audio"], bool)

@@ -45,7 +45,9 @@ def test_a_sweep_is_a_list_of_jobs_and_the_same_one_again_spends_nothing(service
     assert (grid.done(), len(grid), len(grid.failed), grid[-1].update.place) == (True, 3, 0, 2)
     assert isinstance(grid[1:], wan.JobSet)
     assert [values["seed"] for values in grid[1:].values] == [6, 7]
-    assert grid.where(seed=6)[0] is grid[1]
+    assert grid.where(seed=6)[0] is grid.where(seed="6")[0] is grid[1]
+    with pytest.raises(wan.InvalidRequestError, match=r"sed: it does not vary here.*seed"):
+        grid.where(sed=6)
     assert posts(service) == 3
     again = wan.sweep(**at, seed=range(5, 9), name="grid", max_cost=0.05)  # one of the four is new
     assert len(again.result(60)) == 4

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, overload
 
 from wan_notebook.engine.job import remark
-from wan_notebook.errors import ConfigurationError, JobTimeoutError, WanError
+from wan_notebook.errors import ConfigurationError, InvalidRequestError, JobTimeoutError, Problem, WanError
 from wan_notebook.tasks import FREE, UNSENT, JobState
 from wan_notebook.words.phrases import clean, shortened
 
@@ -88,11 +88,22 @@ class JobSet(Sequence["Job"]):
         return iter(self._jobs)
 
     def where(self, **values: Any) -> JobSet:
-        """The jobs whose swept fields have these values: ``grid.where(model="wan2.6-i2v-flash", seed=1)``."""
+        """The jobs whose swept fields have these values: ``grid.where(model="wan2.6-i2v-flash", seed=1)``.
+
+        Raises
+        ------
+        InvalidRequestError
+            A field does not vary in this sweep.
+        """
+        varied = sorted({name for own in self.values for name in own})
+        if wrong := [
+            Problem(name, "", "it does not vary here", ", ".join(varied)) for name in values if name not in varied
+        ]:
+            raise InvalidRequestError(wrong)
         return self._some(
             place
             for place, own in enumerate(self.values)
-            if all(name in own and str(own[name]) == str(value) for name, value in values.items())
+            if all(own[name] == value or _text(own[name]) == _text(value) for name, value in values.items())
         )
 
     def done(self) -> bool:
@@ -241,6 +252,10 @@ class JobSet(Sequence["Job"]):
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002  IPython's protocol
         return self._verbs.show(self)
+
+
+def _text(value: object) -> str:
+    return str(value).casefold()  # False, and false in a cell
 
 
 def _told(job: Job) -> dict[str, Any]:

@@ -111,7 +111,8 @@ class Grid:
                     if read.setdefault(same, place) != place:
                         problems.append(Problem("sweep", words(named), f"it is the same as #{read[same]}"))
                     seen = {name: facts.name for name, facts in request.media_facts.items()}
-                    members.append(Member(place, {name: seen.get(name, named[name]) for name in axes}, request))
+                    shown_as = {name: seen.get(name) or _named(name, getattr(request, name)) for name in axes}
+                    members.append(Member(place, shown_as, request))
                 for problem in problems:
                     found.setdefault(problem, []).append(named)
         for remark in remarks:
