@@ -273,6 +273,32 @@ def test_forged_words_do_not_break_the_table(folder):
     assert "<script>" not in report._repr_mimebundle_()["text/html"]
 
 
+def test_what_is_recorded_nowhere_or_in_one_place_only_is_said(folder):
+    path = folder / "n.ipynb"
+    for lost in ("metadata", "outputs", "both"):
+        notebook = json.loads((folder / "n.ipynb").read_text())
+        cell = notebook["cells"][1]
+        if lost != "outputs":
+            cell["metadata"].pop("wan_notebook")
+        if lost != "metadata":
+            cell["outputs"] = []
+        (folder / "other.ipynb").write_text(json.dumps(notebook))
+        found = [f for f in wan.verify(folder / "other.ipynb").findings if f.result != "ok"]
+        assert [f.result for f in found] == ([] if lost == "outputs" else ["not verifiable"]), lost
+    assert wan.verify(path).ok
+
+
+def test_an_output_that_is_shown_by_another_cell_is_no_tampering(folder):
+    path = folder / "n.ipynb"
+    notebook = json.loads(path.read_text())
+    shown = {**json.loads(json.dumps(notebook["cells"][1])), "id": "shown", "source": "cap.show()"}
+    notebook["cells"].append(shown)
+    path.write_text(json.dumps(notebook))
+    report = wan.verify(path)
+    assert report.ok, str(report)
+    assert [f.what for f in report.findings if f.result != "ok"] == ["source"]
+
+
 def test_a_clip_without_its_record_beside_it_is_said(folder):
     clip_of(folder).with_name(clip_of(folder).name + ".json").unlink()
     report = wan.verify(folder / "n.ipynb")

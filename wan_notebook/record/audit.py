@@ -9,35 +9,42 @@ the clip against its claimed length, size and sound.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
-from wan_notebook.record.claims import another_run, another_story, wrong_cost, wrong_course, wrong_request
+from wan_notebook.record.claims import (
+    another_entry,
+    another_run,
+    another_story,
+    wrong_cost,
+    wrong_course,
+    wrong_request,
+    wrong_sweep,
+)
 from wan_notebook.record.documents import Document, genuine, inside
 from wan_notebook.record.embeds import plays
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
-from wan_notebook.record.footage import probe_clip
+from wan_notebook.record.footage import misfit
 from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import MIME, digest, parts
-from wan_notebook.record.recorder import KEY
+from wan_notebook.record.recorder import KEY, MAX_RUNS
 from wan_notebook.record.redaction import SEALED
 from wan_notebook.record.sidefiles import SUFFIX, load_record
-from wan_notebook.record.swept import MEMBER, whole_of
+from wan_notebook.record.swept import MEMBER, SWEEP, whole_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wan_notebook.tasks import Clip
 
 __all__ = ["verify"]
 
-SLACK_SECONDS, SLACK_FPS = 0.05, 0.01  # an MP4's own rounding
+CLIP_CELL = re.compile(r"%%?wan_i2v\b(?!.*(--dry-run|--help|\s-[nh]\b))")
+ELSEWHERE = "it was kept outside the notebook's folder, or is gone"
 APART = "the record in the output and the one in the metadata are not the same"
-SLACK_BILLED = 0.5  # seconds: the service reports whole ones
-MEASURED = ("width", "height", "video_codec", "audio_codec", "audio")
 
 
 def verify(path: str | os.PathLike[str]) -> Report:
@@ -59,13 +66,14 @@ def verify(path: str | os.PathLike[str]) -> Report:
     """
     document = Document.read(path)
     found: list[Finding] = []
+    sources = {_source_of(cell) for cell in document.notebook["cells"] if isinstance(cell, dict)}
     for number, cell in enumerate(document.notebook["cells"], 1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
-            found += _cell(number, cell, document.path.parent)
+            found += _cell(number, cell, document.path.parent, sources)
     return Report(document.path, tuple(found))
 
 
-def _cell(number: int, cell: dict[str, Any], folder: Path) -> Iterator[Finding]:
+def _cell(number: int, cell: dict[str, Any], folder: Path, sources: set[str]) -> Iterator[Finding]:
     named = cell.get("id")
     here = Finding(number, named if isinstance(named, str) else None, None, "", OK)
     kept, shown = list(_kept(cell)), list(_shown(cell))
@@ -78,12 +86,14 @@ def _cell(number: int, cell: dict[str, Any], folder: Path) -> Iterator[Finding]:
             yield replace(at, what="record", result=DIFFERS, words="; ".join(wrong))
         else:
             valid.setdefault(value["run_id"], []).append(value)
+    yield from _missing(here, cell, kept, shown)
+    yield from _sweeps(here, valid)
     for run_id, copies in valid.items():
         at = replace(here, run_id=run_id)
         record = max(copies, key=lambda one: int(one["rev"]))
         yield _copies(at, copies)
         if "source_sha256" in record:
-            yield _source(at, cell, record)
+            yield _source(at, cell, record, sources)
         if "kind" in record:
             yield _unedited(at, record)
             if record["kind"] == MEMBER:
@@ -93,6 +103,33 @@ def _cell(number: int, cell: dict[str, Any], folder: Path) -> Iterator[Finding]:
         yield from _inputs(at, record, folder)
         yield from _clip(at, record, folder)
         yield from _played(at, cell, record)
+
+
+def _missing(here: Finding, cell: dict[str, Any], kept: list[Any], shown: list[Any]) -> Iterator[Finding]:
+    """Runs that should be recorded, and are not, or in one place only: nobody can tell who took them away."""
+    ids = [{one.get("run_id") for one in held if isinstance(one, dict)} for held in (kept, shown)]
+    unknown = replace(here, what="record", result=UNKNOWN)
+    if shown and ids[1] - ids[0]:
+        yield replace(unknown, words="a run is recorded in the output only: wan-notebook sync copies it")
+    if kept and shown and ids[0] - ids[1]:
+        yield replace(unknown, words="a run is recorded in the metadata, and the output does not show it")
+    first = _source_of(cell).lstrip().partition("\n")[0]
+    if not kept and not shown and CLIP_CELL.match(first) and cell.get("execution_count") is not None:
+        yield replace(unknown, words="this cell was run, and no run is recorded in it")
+
+
+def _sweeps(here: Finding, valid: dict[str, list[dict[str, Any]]]) -> Iterator[Finding]:
+    """Whether the entries of a sweep are those its summary counts."""
+    latest = [max(copies, key=lambda one: int(one["rev"])) for copies in valid.values()]
+    members: dict[str, list[dict[str, Any]]] = {}
+    for one in latest:
+        if one.get("kind") == MEMBER:
+            members.setdefault(one["sweep"], []).append(one)
+    heads = {one["run_id"]: one for one in latest if one.get("kind") == SWEEP}
+    for sweep in heads.keys() | members.keys() if len(latest) < MAX_RUNS else ():
+        head = heads.get(sweep)
+        problem = wrong_sweep(head, members.get(sweep, [])) if head else "the summary of its sweep is not there"
+        yield replace(here, run_id=sweep, what="sweep", result=DIFFERS if problem else OK, words=problem)
 
 
 def _kept(cell: dict[str, Any]) -> Iterator[Any]:
@@ -125,19 +162,28 @@ def _copies(at: Finding, copies: list[dict[str, Any]]) -> Finding:
     return at
 
 
-def _source(at: Finding, cell: dict[str, Any], record: dict[str, Any]) -> Finding:
-    at = replace(at, what="source")
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _source_of(cell: dict[str, Any]) -> str:
     said = cell.get("source")
-    text = "".join(map(str, said)) if isinstance(said, list) else str(said)
+    return "".join(map(str, said)) if isinstance(said, list) else str(said)
+
+
+def _source(at: Finding, cell: dict[str, Any], record: dict[str, Any], sources: set[str]) -> Finding:
+    at = replace(at, what="source")
+    text = _source_of(cell)
     if text == SEALED:
         return replace(at, result=UNKNOWN, words="the cell's source is private and was left out")
     if record["source_sha256"] is None:
         return replace(at, result=UNKNOWN, words="the record does not know the cell's source")
-    if record["cell_id"] and at.cell_id and record["cell_id"] != at.cell_id:
-        at = replace(at, words="the record came from another cell (this one is a copy)")
-    if hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() != record["source_sha256"]:
-        return replace(at, result=DIFFERS, words="the cell was edited after the run")
-    return at
+    same = _sha256(text) == record["source_sha256"]
+    moved = record["cell_id"] and at.cell_id and record["cell_id"] != at.cell_id
+    if moved or (not same and record["source_sha256"] in map(_sha256, sources)):
+        words = "the record came from another cell (this one is a copy, or shows its output)"
+        return replace(at, result=OK if same else UNKNOWN, words=words)
+    return at if same else replace(at, result=DIFFERS, words="the cell was edited after the run")
 
 
 def _unedited(at: Finding, record: dict[str, Any]) -> Finding:
@@ -152,10 +198,15 @@ def _member(at: Finding, entry: dict[str, Any], folder: Path) -> Iterator[Findin
         if entry["state"] == "downloaded":
             yield replace(at, what="clip", result=DIFFERS, words="it is said to be saved, but the record names no file")
         return
+    if _elsewhere(folder, entry["clip"]):
+        yield replace(at, what="clip", result=UNKNOWN, words=f"{entry['clip']['path']}: {ELSEWHERE}")
+        return
     record, problem = whole_of(entry, folder)
     if record is None:
         yield replace(at, what="side file", result=DIFFERS, words=problem)
         return
+    if other := another_entry(entry, record):
+        yield replace(at, what="side file", result=DIFFERS, words=f"it tells another story than the notebook: {other}")
     yield from _claims(at, record)
     yield from _inputs(at, record, folder)
     yield from _clip(at, record, folder)
@@ -182,8 +233,16 @@ def _inputs(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Findi
             yield replace(at, result=UNKNOWN, words=f"{name}: given by its address and not kept")
             continue
         problem = "" if record["request"]["sent"] is None or item["sha256"] in sent else "it is not what was sent"
+        if not problem and _elsewhere(folder, item):
+            yield replace(at, result=UNKNOWN, words=f"{name}: {ELSEWHERE}")
+            continue
         problem = problem or genuine(folder, item)[1]
         yield replace(at, result=DIFFERS if problem else OK, words=f"{name}: {problem}" if problem else name)
+
+
+def _elsewhere(folder: Path, item: Mapping[str, Any]) -> bool:
+    """Whether a file was kept outside the notebook's folder: then its bare name is recorded, and nothing more."""
+    return item["path"] is not None and "/" not in item["path"] and inside(folder, item["path"]) is None
 
 
 def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding]:
@@ -192,8 +251,11 @@ def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding
         if record["state"] == "downloaded":
             yield replace(at, result=DIFFERS, words="it is said to be saved, but the record names no file")
         return
+    if _elsewhere(folder, claimed):
+        yield replace(at, result=UNKNOWN, words=f"{claimed['path']}: {ELSEWHERE}")
+        return
     film, problem = genuine(folder, claimed)
-    problem = _measured(film, claimed, record) if film else problem
+    problem = misfit(film, claimed, record["usage"] or {}) if film else problem
     yield replace(
         at, result=DIFFERS if problem else OK, words=f"{claimed['path']}: {problem}" if problem else claimed["path"]
     )
@@ -219,27 +281,6 @@ def _played(at: Finding, cell: dict[str, Any], record: dict[str, Any]) -> Iterat
         if mine is not None:
             words = "" if mine else "the player shows another file than the record's clip"
             yield replace(at, what="player", result=OK if mine else DIFFERS, words=words)
-
-
-def _measured(path: Path, claimed: dict[str, Any], record: dict[str, Any]) -> str:
-    try:
-        clip = probe_clip(path)
-    except WanError as error:
-        return error.message
-    return next(_misfits(clip, claimed, record["usage"] or {}), "")
-
-
-def _misfits(clip: Clip, claimed: dict[str, Any], usage: dict[str, Any]) -> Iterator[str]:
-    for name in MEASURED:
-        if getattr(clip, name) != claimed[name]:
-            yield f"its {name} is {getattr(clip, name)}, not {claimed[name]}"
-    if abs(clip.duration - claimed["duration"]) > SLACK_SECONDS:
-        yield f"it lasts {clip.duration:g} s, not {claimed['duration']:g} s"
-    if abs(clip.fps - claimed["fps"]) > SLACK_FPS:
-        yield f"it has {clip.fps:g} frames per second, not {claimed['fps']:g}"
-    billed = usage.get("output_video_duration") or usage.get("duration")
-    if billed is not None and abs(clip.duration - billed) > SLACK_BILLED:
-        yield f"it lasts {clip.duration:g} s, the service reported {billed:g} s"
 
 
 def _side_file(at: Finding, path: Path, record: dict[str, Any]) -> Finding:

@@ -12,7 +12,15 @@ from wan_notebook.words.privacy import TEXTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["another_run", "another_story", "wrong_cost", "wrong_course", "wrong_request", "wrong_sweep"]
+__all__ = [
+    "another_entry",
+    "another_run",
+    "another_story",
+    "wrong_cost",
+    "wrong_course",
+    "wrong_request",
+    "wrong_sweep",
+]
 
 SLACK = 60  # seconds: a clock may be set while a job runs
 MADE = "downloaded"
@@ -123,6 +131,18 @@ def another_story(side: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     names += [] if side["request"] == record["request"] else ["request"]
     inputs = [[{name: item[name] for name in SENT} for item in one["inputs"]] for one in (side, record)]
     return ", ".join(names + ([] if inputs[0] == inputs[1] else ["inputs"]))
+
+
+def another_entry(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """What a sweep's short entry and the whole record beside the clip differ in."""
+    sent = (record["request"]["sent"] or {}).get("parameters") or {}
+    names = [name for name in ("model", "simulated") if entry[name] != record[name]]
+    names += [name for name, value in entry["values"].items() if sent.get(name, value) != value]
+    names += ["seed"] if entry["seed"] not in (None, sent.get("seed")) else []
+    if record["run_id"] == entry["run_id"]:
+        names += ["task_id"] if entry["task_id"] != record["task_id"] else []
+        names += ["amount"] if entry["amount"] != (record["cost"] or {}).get("amount") else []
+    return ", ".join(dict.fromkeys(names))
 
 
 def wrong_sweep(head: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> str:

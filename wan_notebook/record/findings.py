@@ -29,7 +29,8 @@ class Finding:
         Place of the cell in the notebook, from 1.
     cell_id, run_id : str or None
     what : str
-        ``record``, ``copies``, ``source``, ``request``, ``cost``, ``input``, ``clip``, ``side file`` or ``player``.
+        ``record``, ``copies``, ``source``, ``request``, ``cost``, ``input``, ``clip``, ``side file``, ``player`` or
+        ``sweep``.
     result : str
         ``ok``, ``differs`` or ``not verifiable``.
     words : str
@@ -68,9 +69,10 @@ class Report:
         if not self.findings:
             return "no run is recorded in it"
         differs = sum(finding.result == DIFFERS for finding in self.findings)
-        return f"runs: {runs}, checks: {len(self.findings)}, " + (
-            f"DIFFERS: {differs}" if differs else "nothing differs"
-        )
+        unknown = sum(finding.result == UNKNOWN for finding in self.findings)
+        said = f"DIFFERS: {differs}" if differs else "nothing differs"
+        open_ = f", not verifiable: {unknown}" if unknown else ""
+        return f"runs: {runs}, checks: {len(self.findings)}, {said}{open_}"
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows = [

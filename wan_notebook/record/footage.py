@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from wan_notebook.errors import WanError
 from wan_notebook.media.sheets import boxed
 from wan_notebook.media.stills import no_video, opened, picture_of
 from wan_notebook.tasks import Clip
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator, Mapping
 
     from PIL.Image import Image
 
-__all__ = ["poster_of", "probe_clip"]
+__all__ = ["misfit", "poster_of", "probe_clip"]
 
 POSTER_SIDE = 640
 POSTER_BYTES = 60_000
+SLACK_SECONDS, SLACK_FPS = 0.05, 0.01  # an MP4's own rounding
+SLACK_BILLED = 0.5  # seconds: the service reports whole ones
+MEASURED = ("width", "height", "video_codec", "audio_codec", "audio")
 
 
 def probe_clip(path: str | os.PathLike[str]) -> Clip:
@@ -59,6 +64,27 @@ def probe_clip(path: str | os.PathLike[str]) -> Clip:
             audio_codec=audio,
             poster=_poster(first),
         )
+
+
+def misfit(path: Path, claimed: Mapping[str, Any], usage: Mapping[str, Any]) -> str:
+    """What a clip is not that its record says of it, in words; empty where there is nothing."""
+    try:
+        return next(_misfits(probe_clip(path), claimed, usage), "")
+    except WanError as error:
+        return error.message
+
+
+def _misfits(clip: Clip, claimed: Mapping[str, Any], usage: Mapping[str, Any]) -> Iterator[str]:
+    for name in MEASURED:
+        if getattr(clip, name) != claimed[name]:
+            yield f"its {name} is {getattr(clip, name)}, not {claimed[name]}"
+    if abs(clip.duration - claimed["duration"]) > SLACK_SECONDS:
+        yield f"it lasts {clip.duration:g} s, not {claimed['duration']:g} s"
+    if abs(clip.fps - claimed["fps"]) > SLACK_FPS:
+        yield f"it has {clip.fps:g} frames per second, not {claimed['fps']:g}"
+    billed = usage.get("output_video_duration") or usage.get("duration")
+    if billed is not None and abs(clip.duration - billed) > SLACK_BILLED:
+        yield f"it lasts {clip.duration:g} s, the service reported {billed:g} s"
 
 
 def poster_of(path: Path, size: tuple[int, int]) -> bytes:
