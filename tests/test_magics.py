@@ -54,6 +54,19 @@ def test_loading_opens_no_socket_prints_nothing_and_imports_nothing_heavy(folder
         assert len(new) <= 40
 
 
+def test_the_line_of_a_form_fills_it_in_and_what_it_does_not_know_is_refused(notebook):
+    made = notebook.run(
+        "%wan_form --region simulator --image images/chelsea.png --duration 3 --no-audio\n"
+        "import gc; from wan_notebook.forms.panel import Form\n"
+        "it = [one for one in gc.get_objects() if type(one) is Form][-1]\n"
+        "print(it.sheet.region, it.fields['duration'].control.value, it.fields['audio'].control.value)"
+    )
+    assert made.error is None
+    assert made.text.split()[-3:] == ["simulator", "3", "False"]
+    for line in ("--imge cat.png", "model=foo", "--duration 99"):
+        assert notebook.run(f"%wan_form {line}").error is not None
+
+
 def test_loading_twice_reloading_and_unloading_are_harmless(folder):
     with LiveKernel(folder) as live:
         for line in ("%load_ext wan_notebook", "%load_ext wan_notebook", "%reload_ext wan_notebook"):

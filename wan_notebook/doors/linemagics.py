@@ -10,13 +10,25 @@ from IPython.core.magic import no_var_expand
 __all__ = ["LINES"]
 
 
-def wan_form(line: str = "") -> None:  # noqa: ARG001  IPython passes the line
-    """``%wan_form``: a form with the same fields; *Generate* starts a job whose card appears below it."""
+@no_var_expand
+def wan_form(line: str = "") -> None:
+    """``%wan_form [--region REGION] [--OPTION VALUE]``: a form with the magic's fields, filled in with what is given.
+
+    *Generate* starts a job whose card appears below it.
+    """
     from IPython.display import display
 
+    from wan_notebook.doors.options import Parser, add, read
     from wan_notebook.forms.panel import form
+    from wan_notebook.notebook.surroundings import shell
+    from wan_notebook.request.declaration import parameters
 
-    display(form())
+    running = shell()
+    parser = Parser("%wan_form", "only options, as of %%wan_i2v: --region simulator --image cat.png.")
+    add(parser, "region", flag=False, text="the region that is chosen at first")
+    for info in parameters():
+        add(parser, info.name, flag=info.kind == "flag", text=info.help)
+    display(form(**read(parser, line, running.ev if running else str)))
 
 
 def wan_errors(line: str = "") -> None:
