@@ -187,6 +187,7 @@ def test_an_untouched_notebook_is_all_right(folder):
     assert all(finding.result == "ok" for finding in report.findings)
 
 
+@pytest.mark.full
 def test_a_notebook_that_reused_its_clips_is_all_right_too(executed):
     execute(executed, "again.ipynb")
     notebook = json.loads((executed / "again.ipynb").read_text())

@@ -132,8 +132,9 @@ def full(service, tmp_path, *, mend):
         most=most, mend=mend,
     )  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "WAN_NOTEBOOK_HOME": str(tmp_path / "home")},  # a ledger that is still small
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -85,6 +85,7 @@ def test_a_saved_clip_of_unknown_price_is_had_again_without_a_question(server, t
     assert (other["state"], server.count("POST")) == ("refused", 1)
 
 
+@pytest.mark.full
 def test_identical_requests_of_one_script_are_as_many_clips_and_the_same_ones_next_time(tmp_path, home):
     with Simulator(speed=500, render="shape") as sim:
         four = [made["path"] for made in run(sim.base_url, tmp_path, home, count=4)]
@@ -234,6 +235,7 @@ def test_killed_between_the_submit_and_its_answer_nothing_is_paid_twice_and_it_i
     assert (forced["state"], server.count("POST")) == ("downloaded", 2)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be told that a silent process lives")
 def test_a_process_that_stands_still_before_its_submit_is_waited_for_and_the_request_is_paid_once(
     server, tmp_path, home, clip

@@ -62,6 +62,7 @@ def judged(crate, tmp_path) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.full
 def test_a_crate_passes_every_required_check_of_the_validator(made, tmp_path):
     wan.export_crate(
         made / "n.ipynb", tmp_path / "crate", agent="A. Person", license="https://spdx.org/licenses/CC0-1.0"

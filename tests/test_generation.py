@@ -94,6 +94,7 @@ def test_it_waits_and_prints_the_clips_path_alone(folder: Path) -> None:
     assert KEY not in done.stderr + done.stdout
 
 
+@pytest.mark.full
 def test_why_it_waits_is_said_once(folder: Path, server: Hostile) -> None:
     server.on(
         "POST", SUBMIT, Answer(429, {"code": "Throttling.RateQuota", "message": "slow"}, {"Retry-After": "0"}),
@@ -179,6 +180,7 @@ def test_budgets_are_options_and_variables_and_a_dry_run_says_so(
     assert server.asked == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("key", "submits"), [(b"n\n", 0), (b"y\n", 1)])
 def test_on_a_terminal_an_unknown_price_is_asked_about(folder: Path, server: Hostile, key: bytes, submits: int) -> None:
     server.on("GET", "/tasks/task-1", Answer(body={"output": {"task_id": "task-1", "task_status": "FAILED"}}))

@@ -174,6 +174,7 @@ def test_a_script_says_once_why_its_job_waits(folder):
     assert complaints.count("waits: network trouble, the task is still yours") == 1
 
 
+@pytest.mark.full
 def test_control_c_in_a_script_says_that_the_job_goes_on(folder, server):
     process = script(server, folder, "wan.generate(prompt='A script.', **how)\n")
     before = server.count("POST")

@@ -224,6 +224,7 @@ def names(error, task_id: str) -> bool:
     return f'wan_notebook.attach("{task_id}")' in error.hint
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_hours_later_and_among_many_newer_tasks_a_lost_submit_is_found_in_a_list_of_any_order(
     newest_first, tmp_path, home
@@ -307,6 +308,7 @@ def test_a_task_of_an_even_later_time_is_not_said_to_be_none(tmp_path, home):
         assert "a task of a later or unknown time" in error.message
 
 
+@pytest.mark.full
 def test_what_a_killed_process_sent_in_vain_is_not_sent_again_by_the_next_one_unasked(tmp_path, home):
     with Account(speed=PACE) as account:
         account.accept = False

@@ -361,10 +361,11 @@ def test_the_run_is_chosen_by_cell_name_or_id_and_a_clip_speaks_for_itself(serve
 
 def test_in_a_notebook_old_and_new_stand_side_by_side(kernel):
     kernel.run('%load_ext wan_notebook\n%config WanMagics.region = "simulator"')
-    kernel.run("%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --wait\nThe cat blinks.")
+    source = "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --wait\nThe cat blinks."
+    kernel.run(source)
     kernel.run("import json; print(json.dumps(cat.record))")
     record = json.loads(kernel.run("print(json.dumps(cat.record))").text)
-    notebook(kernel.folder, ("", [record]))
+    notebook(kernel.folder, (source, [record]))
     cell = kernel.run("job = %wan_replay n.ipynb --cell cat\njob.wait()", cell_id="cell-2")
     assert cell.error is None, cell.error
     assert "the same request: its body is the recorded one" in cell.text

@@ -192,7 +192,7 @@ class LedgerFile:
 
     def _say(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error)
-        if self.path.is_dir():
+        if os.path.isdir(self.path):  # noqa: PTH112  asks quietly, where a folder may not be looked into
             reason = IN_ITS_PLACE
         elif _code(error) in DAMAGED:
             reason = f"it is damaged: {reason}"

@@ -19,7 +19,7 @@ LONG = 100  # characters from which on the beginning of a prompt is one of its o
 def has_prompt(run: Run, shown: str) -> bool:
     """Whether ``shown``, the prompt that the service shows of a task, is a run's; either may have been cut.
 
-    >>> from wan_notebook.runs import Run
+    >>> from wan_notebook.ledger.runs import Run
     >>> run = Run("run-1", "submitting", 0.0, request='{"prompt": "The cat looks up."}')
     >>> has_prompt(run, "The cat looks up. "), has_prompt(run, "The cat looks")
     (True, False)

@@ -212,7 +212,8 @@ class I2VRequest(Checked):
     def __getstate__(self) -> dict[Any, Any]:
         """Pickled, it names its files by their whole paths: who unpickles it may stand in another folder."""
         state = super().__getstate__()
-        whole = {name: str(facts.source) for name, facts in self._facts.items() if facts.kind == "file"}
+        files = {name: facts for name, facts in self._facts.items() if facts.kind == "file" and facts.source}
+        whole = {name: str(facts.source) for name, facts in files.items()}
         return {**state, "__dict__": {**state["__dict__"], **whole}}
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
