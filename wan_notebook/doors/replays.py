@@ -136,26 +136,20 @@ def replay(
         The answer was no, nobody could be asked, or a limit forbids it.
     """
     api_key = seal(api_key)
-    arguments.check_types(
-        name=name,
-        region=region,
-        api_key=api_key,
-        base_url=base_url,
-        workspace=workspace,
-        output_dir=output_dir,
-        yes=yes,
-        force=force,
-        max_cost=max_cost,
-    )
     job = begin(
         *find(source, cell=cell, run=run),
-        settings=arguments.settings(region, api_key, base_url, workspace),
         given=given,
-        name=name,
-        output_dir=output_dir,
-        yes=yes,
-        force=force,
-        max_cost=max_cost,
+        **arguments.taken(
+            region,
+            api_key,
+            base_url,
+            workspace,
+            name=name,
+            output_dir=output_dir,
+            yes=yes,
+            force=force,
+            max_cost=max_cost,
+        ),
     )
     frontend.wait_unattended(job.wait)
     return job

@@ -80,17 +80,8 @@ def attach(
     >>> job = attach("0385dc79-5ff8-4d82-bcb6-7a1c0e2f9d11", region="simulator")  # doctest: +SKIP
     """
     api_key = seal(api_key)
-    arguments.check_types(
-        name=name,
-        region=region,
-        api_key=api_key,
-        base_url=base_url,
-        workspace=workspace,
-        output_dir=output_dir,
-        embed=embed,
-    )
-    settings = arguments.settings(region, api_key, base_url, workspace)
-    job = join(task_id, settings, name=name, output_dir=output_dir, embed=embed)
+    how = arguments.taken(region, api_key, base_url, workspace, name=name, output_dir=output_dir, embed=embed)
+    job = join(task_id, **how)
     frontend.wait_unattended(job.wait)
     return job
 

@@ -16,7 +16,7 @@ from wan_notebook.request.declaration import I2VRequest
 from wan_notebook.request.recalled import RecalledRequest
 from wan_notebook.words.wording import holds_key, shown
 
-__all__ = ["check_key", "check_types", "outputs", "requested", "settings", "terms"]
+__all__ = ["check_key", "check_types", "outputs", "requested", "settings", "taken", "terms"]
 
 TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -54,6 +54,22 @@ def check_types(**given: object) -> None:
             Secret(value)
     if problems:
         raise InvalidRequestError(problems)
+
+
+def taken(
+    region: str | None, api_key: Secret | None, base_url: str | None, workspace: str | None, **others: object
+) -> dict[str, Any]:
+    """The keywords of a door that calls the service, of the right types, as what does the work takes them.
+
+    The four that say where to call become ``settings``; the others stay as they are.
+
+    Raises
+    ------
+    InvalidRequestError, ConfigurationError
+        As :func:`check_types` and :func:`settings`.
+    """
+    check_types(region=region, api_key=api_key, base_url=base_url, workspace=workspace, **others)
+    return {**others, "settings": settings(region, api_key, base_url, workspace)}
 
 
 def requested(request: I2VRequest | None, parameters: dict[str, Any]) -> I2VRequest:

@@ -97,29 +97,21 @@ def submit(
     >>> job = submit(prompt="The cat turns its head.", image="cat.png", region="simulator")  # doctest: +SKIP
     """
     api_key = seal(api_key)
-    arguments.check_types(
-        name=name,
-        region=region,
-        api_key=api_key,
-        base_url=base_url,
-        workspace=workspace,
-        output_dir=output_dir,
-        embed=embed,
-        yes=yes,
-        force=force,
-        max_cost=max_cost,
-        private=private,
-    )
     job = launch(
         arguments.requested(request, parameters),
-        name=name,
-        settings=arguments.settings(region, api_key, base_url, workspace),
-        output_dir=output_dir,
-        embed=embed,
-        yes=yes,
-        force=force,
-        max_cost=max_cost,
-        private=private,
+        **arguments.taken(
+            region,
+            api_key,
+            base_url,
+            workspace,
+            name=name,
+            output_dir=output_dir,
+            embed=embed,
+            yes=yes,
+            force=force,
+            max_cost=max_cost,
+            private=private,
+        ),
     )
     frontend.wait_unattended(job.wait)
     return job

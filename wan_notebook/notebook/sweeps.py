@@ -99,27 +99,20 @@ def sweep(
     >>> grid = sweep(prompt="It looks up.", image="cat.png", seed=range(4), region="simulator")  # doctest: +SKIP
     """
     api_key = seal(api_key)
-    arguments.check_types(
-        name=name,
-        region=region,
-        api_key=api_key,
-        base_url=base_url,
-        workspace=workspace,
-        output_dir=output_dir,
-        yes=yes,
-        force=force,
-        max_cost=max_cost,
-        private=private,
-    )
     found = launch(
         *_given(request, parameters),
-        settings=arguments.settings(region, api_key, base_url, workspace),
-        name=name,
-        output_dir=output_dir,
-        yes=yes,
-        force=force,
-        max_cost=max_cost,
-        private=private,
+        **arguments.taken(
+            region,
+            api_key,
+            base_url,
+            workspace,
+            name=name,
+            output_dir=output_dir,
+            yes=yes,
+            force=force,
+            max_cost=max_cost,
+            private=private,
+        ),
     )
     frontend.wait_unattended(found.wait)
     return found
