@@ -101,6 +101,20 @@ def test_a_wrong_line_is_explained(line, words):
     assert "Nothing was sent" in said
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "--negative-prompt a heron",
+        "--negative-prompt 'a heron' --seed 1 --seed 2",
+        "--negative-prompt 'a heron",
+        "--negative-prompt '{a heron'",
+        "--sweep prompt='a heron|b' --sweep prompt='a heron|c'",
+    ],
+)
+def test_a_wrong_line_is_not_repeated_where_it_may_hold_a_prompt(said):
+    assert "heron" not in problems(f"cat --private {said}")
+
+
 @pytest.mark.parametrize("line", ["--api-key sk-0123456789abcdef0123", "cat --image sk-0123456789abcdef0123.png"])
 def test_a_key_in_the_line_is_refused_and_not_repeated(line):
     said = problems(line)

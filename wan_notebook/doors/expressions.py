@@ -47,7 +47,7 @@ def words(line: str) -> list[str]:
         return [token.translate(SEEN) for token in lexer]
     except ValueError:
         fix = 'Write "it\'s" for a text with an apostrophe'
-        raise InvalidRequestError([Problem("line", shown(line), "a quotation mark is not closed", fix=fix)]) from None
+        raise InvalidRequestError([Problem("line", "", "a quotation mark is not closed", fix=fix)]) from None
 
 
 def expanded(token: str, evaluate: Callable[[str], Any], objects: dict[str, Any]) -> str:
@@ -77,7 +77,7 @@ def expanded(token: str, evaluate: Callable[[str], Any], objects: dict[str, Any]
             end = _end(value, found)
             if end == found.end():
                 fix = "Write {{ and }} for braces that are meant"
-                raise InvalidRequestError([Problem("line", shown(value), "a brace is not closed", fix=fix)])
+                raise InvalidRequestError([Problem("line", "", "a brace is not closed", fix=fix)])
             said = str(_evaluated(value[found.end() : end - 1].strip(), evaluate))
         text += value[place : found.start()] + said
         place = end

@@ -105,7 +105,7 @@ class _Once(argparse.Action):
 class _Several(argparse.Action):
     """An option that may be given several times, each time for another field."""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002  argparse's protocol
         setattr(namespace, self.dest, [*getattr(namespace, self.dest, []), values])
 
 
@@ -198,7 +198,7 @@ def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str,
         found, left = parser.parse_known_args(tokens)
     except _RefusedError as refusal:
         fix = f"A value that begins with a dash is written --option=-value; see {parser.prog}? for all options"
-        problem = Problem("line", shown(line), str(refusal), fix=fix)
+        problem = Problem("line", _echo(line, parser), str(refusal), fix=fix)
         raise InvalidRequestError([problem]) from None
     if left:
         raise InvalidRequestError([_unknown(t, parser) for t in left if t.startswith("-") or t is left[0]])
@@ -213,14 +213,19 @@ def _axes(said: Sequence[str], objects: Mapping[str, Any]) -> Iterator[tuple[str
     for text in said:
         name, values = read_axis(text, objects.get(text.partition("=")[2]))
         if name in seen:
-            raise InvalidRequestError([Problem("sweep", shown(text), f"{name} is swept twice", fix="Write it once")])
+            raise InvalidRequestError([Problem("sweep", "", f"{name} is swept twice", fix="Write it once")])
         seen.add(name)
         yield name, values
 
 
+def _echo(said: str, parser: Parser) -> str:
+    """A part of the line, for an error; nothing where it may be of a prompt, which may be private."""
+    return "" if "--negative-prompt" in parser._option_string_actions else shown(said)  # noqa: SLF001  as below
+
+
 def _unknown(token: str, parser: Parser) -> Problem:
     if not token.startswith("-"):
-        return Problem("line", shown(token), "one word too many", fix=parser.surplus)
+        return Problem("line", _echo(token, parser), "one word too many", fix=parser.surplus)
     word = token.partition("=")[0]
     known: Sequence[str] = [name for name in parser._option_string_actions if name.startswith("--")]  # noqa: SLF001  argparse has no public list
     bare = word.lstrip("-").replace("_", "-")
