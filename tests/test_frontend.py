@@ -283,6 +283,24 @@ class TestTheLineToThePlugin:
         assert fresh.run("print(asked)").text == "['good']\n"
         assert fresh.heard == [{"type": "hello"}]
 
+    def test_a_page_that_lost_its_outputs_is_told_what_its_cells_show_since_they_were_last_run(
+        self, fresh: FrontEnd
+    ) -> None:
+        fresh.run("frontend.listen({'a': bundle(2, 'downloaded')}.get); frontend.Display.open(bundle(1), 'a')")
+        seen = fresh.client.comm_info(target_name="wan_notebook", reply=True, timeout=60)
+        assert seen["content"]["comms"]
+        fresh.heard.clear()
+        comm = fresh.attach()
+        fresh.say("comm_msg", comm, {"type": "attach", "runs": [], "cells": ["cell-1", "cell-2", "<b>", 7]})
+        fresh.until(lambda: len(fresh.heard) == 3)
+        again = fresh.heard[-1]
+        assert (again["type"], again["cell"], again["run_id"]) == ("again", "cell-1", "a")
+        assert again["data"]["text/plain"] == "downloaded 0"
+        fresh.run("'something else'")
+        fresh.say("comm_msg", comm, {"type": "attach", "runs": [], "cells": ["cell-1"]})
+        fresh.run("'and the answer is there'")
+        assert fresh.heard[3:] == [{"type": "hello"}]
+
     def test_listening_twice_uses_the_latest_answers(self, fresh: FrontEnd) -> None:
         fresh.run("frontend.listen({}.get); frontend.listen({'a': bundle(1)}.get)")
         fresh.attach("a")

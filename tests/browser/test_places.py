@@ -210,6 +210,20 @@ def test_the_page_is_reloaded(work: Work) -> None:
     work.saved(JOB)
 
 
+def test_the_page_is_reloaded_without_having_been_saved(work: Work) -> None:
+    work.page.page.on("dialog", lambda asked: asked.accept())  # "Leave site? Changes may not be saved"
+    work.page.load()
+    work.ends()
+    work.saved(JOB)
+
+
+def test_the_page_is_reloaded_without_having_been_saved_once_the_job_ended(work: Work) -> None:
+    work.ended()
+    work.page.page.on("dialog", lambda asked: asked.accept())
+    work.page.load()
+    work.saved(JOB)
+
+
 def test_the_kernel_is_restarted_and_the_extension_loaded_again(work: Work) -> None:
     work.page.restart()
     work.page.wait_idle()

@@ -188,6 +188,21 @@
         this.asked.clear();
         this.review();
       });
+      if (kernel.handleComms) this.recall(kernel);
+    }
+
+    /** A page that was reloaded without having been saved has lost what its cells showed; the kernel has not. */
+    async recall(kernel) {
+      if (this.context.model.collaborative) return; // its server keeps a shared document
+      let lines = {};
+      try {
+        lines = (await kernel.requestCommInfo({ target_name: NAME })).content.comms || {};
+      } catch {
+        return; // the kernel went away
+      }
+      const here = this.context.sessionContext.session;
+      if (this.context.isDisposed || !here || here.kernel !== kernel || Object.keys(lines).length === 0) return;
+      this.attach([], [], this.cells.map((cell) => cell.id).slice(0, MAX_RUNS));
     }
 
     /** Name those of these forms to the kernel that live in it; a saved one, opened again, is only a picture. */
@@ -208,12 +223,12 @@
       this.attach([], news.filter((id) => id in widgets && this.asked.has(`form ${id}`)));
     }
 
-    /** Ask the kernel to send every change of these runs, and what belongs below these forms. */
-    attach(runs, forms) {
+    /** Ask the kernel for every change of these runs, what belongs below these forms, and what these cells showed. */
+    attach(runs, forms, cells = []) {
       const news = [...new Set(runs)].filter((id) => !this.asked.has(id)).slice(0, MAX_RUNS);
       const session = this.context.sessionContext.session;
       const kernel = session && session.kernel;
-      if (news.length + forms.length === 0 || !kernel || kernel.isDisposed || !kernel.handleComms) return;
+      if (news.length + forms.length + cells.length === 0 || !kernel || kernel.isDisposed || !kernel.handleComms) return;
       if (kernel.status === "dead") return;
       try {
         if (!this.comm || this.comm.isDisposed) {
@@ -232,7 +247,7 @@
           this.comm = comm;
         }
         news.forEach((id) => this.asked.add(id));
-        this.comm.send({ type: "attach", runs: news, forms });
+        this.comm.send({ type: "attach", runs: news, forms, cells });
       } catch {
         this.forget(); // the kernel went away between the check and the message; the next change asks again
       }
@@ -263,10 +278,11 @@
         if (wait <= 0) return show();
         setTimeout(() => this.context.isDisposed || show(), Math.min(wait, MAX_TURNS) * TURN_MS);
       }
-      if (data.type !== "update") return;
       const [record] = parts(data.data[MIME]);
       if (!isRecord(record) || record.run_id !== data.run_id) return;
       const metadata = isObject(data.metadata) ? data.metadata : {};
+      if (data.type === "again") this.showAgain(data.cell, record, data.data, metadata);
+      if (data.type !== "update") return;
       const turn = this.context.model.collaborative && Number.isSafeInteger(data.turn) ? data.turn : 0;
       if (turn <= 0) return this.place(record, data.data, metadata);
       this.waiting.set(record.run_id, [record, data.data, metadata, false]);
@@ -295,6 +311,14 @@
       }
       const home = this.cells.find((cell) => formsOf(cell).includes(form));
       if (home && (record || part)) home.outputs.add({ output_type: "display_data", data, metadata });
+    }
+
+    /** Give a cell back what it showed, unless the document knows of that run. */
+    showAgain(id, record, data, metadata) {
+      const known = (cell) => [...outputRecords(cell).flatMap(parts), ...runsOf(cell.getMetadata(NAME))];
+      if (this.cells.some((cell) => known(cell).some((run) => run.run_id === record.run_id))) return;
+      const home = this.cells.find((cell) => cell.id === id);
+      if (home) home.outputs.add({ output_type: "display_data", data, metadata });
     }
 
     /** Insert a cell below that of a form, and say so. */

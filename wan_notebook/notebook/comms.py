@@ -1,9 +1,9 @@
 """The line to the plugin in JupyterLab and Notebook 7: whether it is there, and runs that display ids do not reach.
 
 The plugin opens a comm when it sees a run that is not over and asks for its run ids; the kernel answers with what they
-are now and sends every change. It names the forms it sees, too (see ``formpages``). Nothing is sent to a front end that
-did not ask, it would complain of an unknown target; but for one call in JupyterLab and Notebook 7 where jobs of an
-earlier kernel are followed again.
+are now and sends every change. It names the forms it sees, too (see ``formpages``), and once its cells, for what a page
+that was reloaded without having been saved has lost. Nothing is sent to a front end that did not ask, it would complain
+of an unknown target; but for one call in JupyterLab and Notebook 7 where jobs of an earlier kernel are followed again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.notebook.formpages import FormPages, as_asked
-from wan_notebook.notebook.surroundings import LAB, front_end, in_cell, kernel, parent, shell
+from wan_notebook.notebook.showings import Showings
+from wan_notebook.notebook.surroundings import LAB, cell_id, execution, front_end, in_cell, kernel, parent, shell
 from wan_notebook.record.provenance import MIME
 from wan_notebook.tasks import JobState
 
@@ -67,6 +68,7 @@ class _Line:
         self.lookup: Callable[[str], dict[str, Any] | None] = lambda _: None
         self.present = False
         self.forms = FormPages()
+        self._showings = Showings()
         self._lock = threading.Lock()
         self._pages: dict[str, _Page] = {}  # by comm id, in the order in which they called
         self._left: set[str] = set()  # sessions of pages that are closed
@@ -82,7 +84,10 @@ class _Line:
         running = shell()
         if running is None:
             return
-        comm.get_comm_manager().register_target(TARGET, self.opened)
+        manager = comm.get_comm_manager()
+        manager.register_target(TARGET, self.opened)
+        # Never opened, so no front end hears of it; but a page that asks for the kernel's comms sees that we are here.
+        manager.register_comm(comm.create_comm(target_name=TARGET, primary=False))
         running.events.register("pre_run_cell", self.cell_begins)
         running.events.register("post_run_cell", self.cell_ends)
         self._idle_since = None if in_cell() else time.monotonic()
@@ -120,7 +125,8 @@ class _Line:
         if said.get("type") != "attach":
             return
         runs, forms = _ids(said.get("runs")), _ids(said.get("forms", []))
-        if runs is None or forms is None:
+        cells = _ids(said.get("cells", []))
+        if runs is None or forms is None or cells is None:
             return
         comm.send({"type": "hello"})
         for run_id in runs:
@@ -132,7 +138,11 @@ class _Line:
                 if page is not None and len(page.followed) < MAX_RUNS:
                     page.followed.add(run_id)
                 turns = self._turns(run_id)
-            _send(comm, run_id, bundle, turns.get(comm.comm_id, 0))
+            _send(comm, run_id, bundle, turn=turns.get(comm.comm_id, 0))
+        for cell, run_id in self._showings.of(cells):
+            bundle = self.lookup(run_id)
+            if bundle is not None:
+                _send(comm, run_id, bundle, type="again", cell=cell)
         self.forms.asked(comm, forms)
 
     # What the kernel says, on the runner's thread:
@@ -148,7 +158,7 @@ class _Line:
                 return
             self._pushed[run_id] = (bundle, now)
         for comm in comms:
-            _send(comm, run_id, bundle, turns[comm.comm_id])
+            _send(comm, run_id, bundle, turn=turns[comm.comm_id])
 
     def _turns(self, run_id: str) -> dict[str, int]:
         """Whose turn it is, by comm id, to write a run into a document that several pages may share; 0 is at once.
@@ -164,12 +174,16 @@ class _Line:
 
     # Is it there at all? It can only be heard while no cell runs, so only that time counts.
 
-    def card_shown(self, run_id: str) -> None:
+    def card_shown(self, run_id: str, *, ended: bool) -> None:
+        self._showings.add(cell_id(), execution(), run_id)
+        if ended:
+            return
         self._ran[run_id] = str(parent().get("header", {}).get("session", ""))
         self._card_at = self._card_at or time.monotonic()
 
     def cell_begins(self, _info: object) -> None:
         self._idle_since = None
+        self._showings.begin(cell_id(), execution())
 
     def cell_ends(self, _result: object) -> None:
         self._idle_since = time.monotonic()
@@ -194,8 +208,8 @@ def _line() -> _Line:
 def card_shown(bundle: dict[str, Any]) -> None:
     """Note that the running cell shows a run; the plugin of a front end that can have it should speak soon."""
     record = bundle.get(MIME)
-    if front_end() == LAB and isinstance(record, dict) and not JobState(record["state"]).ended:
-        _line().card_shown(record["run_id"])
+    if front_end() == LAB and isinstance(record, dict):
+        _line().card_shown(record["run_id"], ended=JobState(record["state"]).ended)
 
 
 def listen(lookup: Callable[[str], dict[str, Any] | None]) -> None:
@@ -252,9 +266,9 @@ def _ids(asked: object) -> list[str] | None:
     return list(dict.fromkeys(word for word in asked if isinstance(word, str) and RUN_ID.fullmatch(word)))
 
 
-def _send(comm: BaseComm, run_id: str, bundle: dict[str, Any], turn: int) -> None:
+def _send(comm: BaseComm, run_id: str, bundle: dict[str, Any], **more: object) -> None:
     try:
-        comm.send({"type": "update", "run_id": run_id, "data": bundle, "metadata": {}, "turn": turn})
+        comm.send({"type": "update", "run_id": run_id, "data": bundle, "metadata": {}, **more})
     except Exception:
         log.exception("run %s could not be sent to the plugin", run_id)
 
