@@ -136,21 +136,21 @@ def test_the_job_ends_while_another_cell_runs(work: Work) -> None:
     )
     work.page.run_cell(2, wait=False)
     work.ends()
-    work.saved(JOB)
+    assert work.saved(JOB)
     work.page.wait_idle()
 
 
 def test_the_cell_is_moved(work: Work) -> None:
     work.page.move(JOB, 2)
     work.ends()
-    work.saved(2)
+    assert work.saved(2)
 
 
 def test_the_cell_is_duplicated(work: Work) -> None:
     work.page.command("notebook:duplicate-below", JOB)
     work.page.until("model.cells.length === 4")
     work.ends()
-    work.saved(JOB, JOB + 1)
+    assert work.saved(JOB, JOB + 1)
 
 
 def test_the_cell_is_cut_and_pasted(work: Work) -> None:
@@ -158,7 +158,7 @@ def test_the_cell_is_cut_and_pasted(work: Work) -> None:
     work.page.command("notebook:paste-cell-below", 1)
     work.page.until("model.cells.length === 3")
     work.ends()
-    work.saved(2)
+    assert work.saved(2)
 
 
 def test_the_cell_is_deleted_and_brought_back(work: Work) -> None:
@@ -167,7 +167,7 @@ def test_the_cell_is_deleted_and_brought_back(work: Work) -> None:
     work.page.command("notebook:undo-cell-action", JOB)
     work.page.until("model.cells.length === 3")
     work.ends()
-    work.saved(JOB)
+    assert work.saved(JOB)
 
 
 def test_the_job_ends_between_cut_and_paste(work: Work) -> None:
@@ -176,7 +176,7 @@ def test_the_job_ends_between_cut_and_paste(work: Work) -> None:
     work.ended()
     work.page.command("notebook:paste-cell-below", 1)
     work.page.until("model.cells.length === 3")
-    work.saved(2)
+    assert work.saved(2)
 
 
 def test_the_job_ends_while_the_cell_is_deleted(work: Work) -> None:
@@ -185,7 +185,7 @@ def test_the_job_ends_while_the_cell_is_deleted(work: Work) -> None:
     work.ended()
     work.page.command("notebook:undo-cell-action", JOB)
     work.page.until("model.cells.length === 3")
-    work.saved(JOB)
+    assert work.saved(JOB)
 
 
 def test_the_job_ends_while_the_cell_is_text(work: Work) -> None:
@@ -194,34 +194,34 @@ def test_the_job_ends_while_the_cell_is_text(work: Work) -> None:
     work.ended()
     work.page.command("notebook:change-cell-to-code", JOB)
     work.page.until("model.cells.get(1).type === 'code'")
-    work.saved(JOB, shown=False)  # JupyterLab drops the outputs of what is no code any more
+    assert work.saved(JOB, shown=False)  # JupyterLab drops the outputs of what is no code any more
 
 
 def test_the_output_is_cleared(work: Work) -> None:
     work.page.command("notebook:clear-cell-output", JOB)
     work.ends()
-    work.saved(JOB, shown=False)
+    assert work.saved(JOB, shown=False)
 
 
 def test_the_page_is_reloaded(work: Work) -> None:
     work.page.save()
     work.page.load()
     work.ends()
-    work.saved(JOB)
+    assert work.saved(JOB)
 
 
 def test_the_page_is_reloaded_without_having_been_saved(work: Work) -> None:
     work.page.page.on("dialog", lambda asked: asked.accept())  # "Leave site? Changes may not be saved"
     work.page.load()
     work.ends()
-    work.saved(JOB)
+    assert work.saved(JOB)
 
 
 def test_the_page_is_reloaded_without_having_been_saved_once_the_job_ended(work: Work) -> None:
     work.ended()
     work.page.page.on("dialog", lambda asked: asked.accept())
     work.page.load()
-    work.saved(JOB)
+    assert work.saved(JOB)
 
 
 def test_the_kernel_is_restarted_and_the_extension_loaded_again(work: Work) -> None:
@@ -230,7 +230,7 @@ def test_the_kernel_is_restarted_and_the_extension_loaded_again(work: Work) -> N
     work.key()
     work.page.run_cell(0)
     work.ends()
-    work.saved(JOB)
+    assert work.saved(JOB)
 
 
 @pytest.fixture
