@@ -76,6 +76,20 @@ def photos() -> Path:
     return ROOT / "notebooks" / "images"
 
 
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A real clip of 2 s."""
+    from processes import KEY, PHOTO
+
+    import wan_notebook as wan
+    from wan_notebook.simulator import Simulator
+
+    with Simulator(speed=500, render="shape") as service:
+        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY}
+        folder = tmp_path_factory.mktemp("made")
+        return wan.generate(prompt="Up.", image=PHOTO, output_dir=folder, **given).path.read_bytes()
+
+
 @pytest.fixture
 def in_folder(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder that holds ``images/``, as a notebook's does; the current one."""

@@ -35,15 +35,6 @@ def home(tmp_path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> bytes:
-    """A real clip."""
-    folder = tmp_path_factory.mktemp("made")
-    with Simulator(speed=500, render="shape") as service:
-        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
-        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
-
-
 def ready(server, clip, headers=FAST, task_id="task-1"):
     """A service that has accepted a task and finished it."""
     output = {"task_id": task_id, "task_status": "SUCCEEDED", "video_url": f"{server.root}/{task_id}.mp4"}

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 from hostile import PENDING, Answer, Gate, Hostile
-from processes import KEY, PHOTO, outcomes, run, start
+from processes import outcomes, run, start
 
-import wan_notebook as wan
 from wan_notebook.ledger.store import Ledger
-from wan_notebook.simulator import Simulator
 
 SUBMIT = "/services/aigc/video-generation/video-synthesis"
 FAST = {"X-Wan-Simulator": "speed=10000"}
@@ -31,15 +29,6 @@ ARRIVED = {
 UNPAID = ("the upload policy is asked for", "the picture is uploaded", "a submit was told to wait")
 
 pytestmark = pytest.mark.full
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> bytes:
-    """A real clip."""
-    folder = tmp_path_factory.mktemp("made")
-    with Simulator(speed=500, render="shape") as service:
-        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
-        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
 
 
 def answers(server: Hostile, clip: bytes) -> dict[tuple[str, str], Answer]:

@@ -17,7 +17,6 @@ from wan_notebook.ledger.moves import follow_moves, moved_notebook, places
 from wan_notebook.ledger.runs import Run
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.notebook.leftovers import of_this_notebook
-from wan_notebook.simulator import Simulator
 
 CLIP = b"a clip"
 SAVED = {"clip_sha256": hashlib.sha256(CLIP).hexdigest(), "clip_bytes": len(CLIP)}
@@ -126,15 +125,6 @@ def test_a_moved_notebooks_run_is_saved_where_the_notebook_is_now(tmp_path):
     (tmp_path / "old" / "clips").mkdir(parents=True)
     now = moved_notebook(run, tmp_path / "new" / "a.ipynb")
     assert now.outputs == str(tmp_path / "old/clips"), "only the notebook was moved"
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> bytes:
-    """A real clip."""
-    folder = tmp_path_factory.mktemp("made")
-    with Simulator(speed=500, render="shape") as service:
-        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
-        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
 
 
 def test_a_folder_that_is_renamed_while_a_job_runs_is_said_on_its_card(tmp_path, clip):

@@ -31,15 +31,6 @@ PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 ADDRESS = "https://example.com/cat.png"
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> bytes:
-    """A real clip."""
-    folder = tmp_path_factory.mktemp("made")
-    with Simulator(speed=500, render="shape") as sim:
-        given = {"duration": 2, "audio": False, "base_url": sim.base_url, "api_key": KEY, "output_dir": folder}
-        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
-
-
 @pytest.fixture
 def server(clip):
     """A service that makes one task after the other and remembers the bodies it was sent."""

@@ -16,7 +16,7 @@ from accounts import Account
 from click.testing import CliRunner
 from hostile import PENDING, Answer, HalfWay, Hostile
 from kernels import MIME, LiveKernel
-from processes import KEY, PHOTO, run, start
+from processes import KEY, run, start
 
 import wan_notebook as wan
 from wan_notebook.cli import cli
@@ -27,15 +27,6 @@ SUBMIT = "/services/aigc/video-generation/video-synthesis"
 FAST = {"X-Wan-Simulator": "speed=100000"}
 MAGIC = "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --seed 7\nThe cat looks up."
 HEAVY = ("httpx", "pydantic", "PIL", "av", "ipywidgets", "nbformat", "nest_asyncio", "asyncio.sslproto")
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> bytes:
-    """A real clip."""
-    folder = tmp_path_factory.mktemp("made")
-    with Simulator(speed=500, render="shape") as service:
-        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
-        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
 
 
 @pytest.fixture

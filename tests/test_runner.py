@@ -13,7 +13,6 @@ import pytest
 from hostile import PENDING, Answer, Hostile
 
 import wan_notebook as wan
-from wan_notebook.simulator import Simulator
 
 KEY = "sk-hostile-0123456789abcdef"
 SUBMIT = "/services/aigc/video-generation/video-synthesis"
@@ -25,24 +24,6 @@ RUNNING = {"output": {"task_id": "task-1", "task_status": "RUNNING"}}
 def server():
     with Hostile() as hostile:
         yield hostile
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> bytes:
-    """A real clip."""
-    folder = tmp_path_factory.mktemp("made")
-    image = Path(__file__).parent.parent / "notebooks" / "images" / "rocket.jpg"
-    with Simulator(speed=500, render="shape") as service:
-        result = wan.generate(
-            prompt="Up.",
-            image=image,
-            duration=2,
-            audio=False,
-            base_url=service.base_url,
-            api_key=KEY,
-            output_dir=folder,
-        )
-    return result.path.read_bytes()
 
 
 def submit(server, folder, **more):

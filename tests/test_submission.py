@@ -17,24 +17,13 @@ import pytest
 from accounts import Account
 from hostile import PENDING, Answer, Gate, Hostile
 from PIL import Image
-from processes import KEY, PHOTO, outcomes, run, start, until
+from processes import outcomes, run, start, until
 
-import wan_notebook as wan
 from wan_notebook.ledger.store import Ledger
-from wan_notebook.simulator import Simulator
 
 SUBMIT = "/services/aigc/video-generation/video-synthesis"
 
 pytestmark = pytest.mark.full
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> bytes:
-    """A real clip."""
-    folder = tmp_path_factory.mktemp("made")
-    with Simulator(speed=500, render="shape") as service:
-        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "output_dir": folder}
-        return wan.generate(prompt="Up.", image=PHOTO, **given).path.read_bytes()
 
 
 @pytest.fixture

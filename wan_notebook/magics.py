@@ -70,7 +70,6 @@ class VideoMagic:
         return INTRODUCTION + help_text()
 
     def __call__(self, line: str, cell: str | None = None) -> None:
-        from wan_notebook.config import Settings
         from wan_notebook.doors.options import parse
         from wan_notebook.doors.variables import name_problem, wait
         from wan_notebook.errors import InvalidRequestError, Problem
@@ -97,18 +96,7 @@ class VideoMagic:
         if said.dry_run:
             self._rehearse(request, said)
             return
-        job = cells.launch(
-            request,
-            name=said.name,
-            variable=said.name,
-            settings=Settings.resolve(region=said.region, preferences=frontend.preferences()),
-            output_dir=said.output_dir,
-            embed=said.embed,
-            yes=said.yes,
-            force=said.force,
-            max_cost=said.max_cost,
-            private=said.private,
-        )
+        job = cells.launch(request, variable=said.name, embed=said.embed, **_how(said))
         if said.name:
             self.shell.user_ns[said.name] = job
         if said.wait if said.wait is not None else frontend.run_mode() == "blocking":
@@ -118,7 +106,6 @@ class VideoMagic:
         """Start many from one; the name holds them."""
         from IPython.display import display
 
-        from wan_notebook.config import Settings
         from wan_notebook.errors import InvalidRequestError
         from wan_notebook.notebook import frontend, sweeps
 
@@ -128,17 +115,7 @@ class VideoMagic:
         if said.dry_run:
             display(sweeps.rehearse(fields, said.sweep, region=said.region, private=said.private))
             return
-        jobs = sweeps.launch(
-            fields,
-            said.sweep,
-            name=said.name,
-            settings=Settings.resolve(region=said.region, preferences=frontend.preferences()),
-            output_dir=said.output_dir,
-            yes=said.yes,
-            force=said.force,
-            max_cost=said.max_cost,
-            private=said.private,
-        )
+        jobs = sweeps.launch(fields, said.sweep, **_how(said))
         if said.name:
             self.shell.user_ns[said.name] = jobs
         if said.wait if said.wait is not None else frontend.run_mode() == "blocking":
@@ -165,6 +142,16 @@ class VideoMagic:
         if said.name and not taken:
             self.shell.user_ns[said.name] = dry
         display(dry)
+
+
+def _how(said: Line) -> dict[str, Any]:
+    """What a line says of one job and of a sweep alike."""
+    from wan_notebook.config import Settings
+    from wan_notebook.notebook import frontend
+
+    names = ("name", "output_dir", "yes", "force", "max_cost", "private")
+    settings = Settings.resolve(region=said.region, preferences=frontend.preferences())
+    return {name: getattr(said, name) for name in names} | {"settings": settings}
 
 
 def _body_for_empty_cells(lines: list[str]) -> list[str]:

@@ -83,31 +83,21 @@ def generate(
         request = I2VRequest(**{field: value for field, value in fields.items() if value is not None})
     for remark in remarks:
         click.echo(f"{remark.message}", err=True)
+    how: dict[str, Any] = {
+        "name": name,
+        "output_dir": output_dir,
+        "private": private,
+        "max_cost": max_cost,
+        "budget": budget,
+        "project_budget": project_budget,
+        "project": project,
+    }
     if dry_run:
-        limits: dict[str, Any] = {
-            "max_cost": max_cost,
-            "budget": budget,
-            "project_budget": project_budget,
-            "project": project,
-        }
-        dry = rehearse(request, name=name, region=region, output_dir=output_dir, private=private, **limits)
+        dry = rehearse(request, region=region, **how)
         click.echo(as_text(dry.as_dict()) if as_json else str(dry))
         return 1 if dry.problems else 0
     settings = Settings.resolve(region=region)
-    job = cells.launch(
-        request,
-        name=name,
-        settings=settings,
-        output_dir=output_dir,
-        yes=yes,
-        force=force,
-        max_cost=max_cost,
-        budget=budget,
-        project_budget=project_budget,
-        project=project,
-        private=private,
-        watch=[progress()],
-    )
+    job = cells.launch(request, settings=settings, yes=yes, force=force, watch=[progress()], **how)
     _finish(job, force=force, as_json=as_json)
     return 0
 

@@ -1,4 +1,4 @@
-"""A request as the ``%%wan_i2v`` cell that makes it again, which :mod:`wan_notebook.options` reads; pure."""
+"""A request as the ``%%wan_i2v`` cell that makes it again, which :mod:`wan_notebook.doors.options` reads; pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A form with the fields of a request; *Generate* starts a job whose card appears below it.
 
-The fields are made from :func:`wan_notebook.request.parameters`, so that a new parameter has its field at once. Widgets
-are for input and for the cancel rows only: a card is a plain output of the form's cell, which a saved notebook keeps.
+The fields are made from :func:`wan_notebook.request.declaration.parameters`, so that a new parameter has its field at
+once. Widgets are for input and for the cancel rows only: a card is a plain output of the form's cell, which a saved
+notebook keeps.
 """
 
 from __future__ import annotations
@@ -93,12 +94,12 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
 
     Attributes
     ----------
-    sheet : wan_notebook.sheet.Sheet
+    sheet : wan_notebook.forms.sheet.Sheet
         Its fields; ``form.fields["seed"].control.value`` is what one of them holds.
     generate : ipywidgets.Button
-    errands : wan_notebook.errands.Errands
+    errands : wan_notebook.forms.errands.Errands
         The other buttons.
-    price : wan_notebook.pricetag.PriceTag
+    price : wan_notebook.forms.pricetag.PriceTag
         What it would cost, and whether a new clip is paid for although this request was made before.
     jobs : list of Job
         Those started here, oldest first.
@@ -163,7 +164,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         return self.sheet.request
 
     def fill(self, values: Mapping[str, Any]) -> list[str]:
-        """As :meth:`wan_notebook.sheet.Sheet.fill`."""
+        """As :meth:`wan_notebook.forms.sheet.Sheet.fill`."""
         with self._lock:
             lost = self.sheet.fill(values)
             self._changed()
