@@ -9,7 +9,6 @@ of an unknown target; but for one call in JupyterLab and Notebook 7 where jobs o
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.notebook.formpages import FormPages, as_asked
 from wan_notebook.notebook.showings import Showings
 from wan_notebook.notebook.surroundings import LAB, cell_id, execution, front_end, in_cell, kernel, parent, shell
-from wan_notebook.record.provenance import MIME
+from wan_notebook.record.provenance import MIME, RUN_ID
 from wan_notebook.tasks import JobState
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ __all__ = [
 ]
 
 TARGET = "wan_notebook"
-RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 MAX_RUNS = 1000  # in one message, and followed over one comm
 MAX_COMMS = 16  # pages that went away without a word are forgotten, oldest first
 TICK_SECONDS = 2.0  # between two pictures of one state: they only matter to cells that were moved or reloaded

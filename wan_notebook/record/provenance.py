@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_RECORD_BYTES",
     "MIME",
+    "RUN_ID",
     "SCHEMA_VERSION",
     "asked",
     "build_record",
