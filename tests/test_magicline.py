@@ -36,6 +36,8 @@ def read_again(source: str) -> I2VRequest:
 @example("one\n... two", 'it\'s "so" {blue} $rain\nand dark', r"C:\new\cat.png")
 @example("0", "0", "-;")
 @example("In [1]: a", "--force", "$price {x}")
+@example("$$ and a cat", "$$", "a")
+@example("$cat", "$1.50 signs", "a")
 @example("%%bash\nrm {x} $y", "a\u2028b\x0cc", "~/cat.png")
 def test_whatever_is_typed_into_a_form_is_read_again_from_its_cell(prompt: str, negative: str, path: str) -> None:
     assume(not re.search(r"^\s*>>>", prompt, re.MULTILINE))  # no cell of IPython's keeps it

@@ -48,7 +48,7 @@ def cell_source(request: I2VRequest, *, media: Mapping[str, str], region: str | 
             words.append(option if value else option.replace("--", "--no-", 1))
         else:
             said = media.get(name) or ""
-            words.append(_option(option, said or str(value)))
+            words.append(f"{option} {said}" if said.startswith("$") else _option(option, said or str(value)))
     if region is not None:
         words.append(_option("--region", region))
     body = request.prompt.strip()
@@ -57,7 +57,7 @@ def cell_source(request: I2VRequest, *, media: Mapping[str, str], region: str | 
 
 def _option(option: str, text: str) -> str:
     """A value that begins with a dash would be taken for an option."""
-    word = text if text.startswith("$") else _word(text)
+    word = _word(text)
     return f"{option}={word}" if text.startswith("-") else f"{option} {word}"
 
 
