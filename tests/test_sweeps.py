@@ -8,7 +8,7 @@ import time
 
 import pytest
 from processes import KEY, PHOTO
-from windows import assert_harmless
+from windows import Page, assert_harmless
 
 import wan_notebook as wan
 from wan_notebook.config import home
@@ -49,13 +49,18 @@ def test_a_sweep_is_a_list_of_jobs_and_the_same_one_again_spends_nothing(service
     with pytest.raises(wan.InvalidRequestError, match=r"sed: it does not vary here.*seed"):
         grid.where(sed=6)
     assert posts(service) == 3
-    again = wan.sweep(**at, seed=range(5, 9), name="grid", max_cost=0.05)  # one of the four is new
+    with service.hold_submits():
+        again = wan.sweep(**at, seed=range(5, 9), name="grid", max_cost=0.05)  # one of the four is new
+        due = Page(again._repr_mimebundle_()).text
+    assert "3 of 4 are paid for already and cost 0: about 0.05 USD, about 1:00 to 5:00 at the service (estimate)" in due
     assert len(again.result(60)) == 4
     assert [job.update.from_run for job in again] == [*(job.run_id for job in grid), None]
     assert [clip.path for clip in again.results()][:3] == [clip.path for clip in clips]
     assert posts(service) == 4
     assert "3 from earlier runs, 0 spent" in repr(again)
-    assert_harmless(again._repr_mimebundle_())
+    over = assert_harmless(again._repr_mimebundle_()).text
+    assert "estimate" not in over
+    assert "for the rest" not in over, "what is over was expected once"
     Ledger(home()).update(grid[0].run_id, state="waiting", task_id=None, owner="a process that was killed")
     with pytest.raises(wan.BudgetError, match="it would cost"):  # it was never sent: it has to be paid
         wan.sweep(**at, seed=range(5, 9), name="grid", max_cost=0.01)

@@ -61,7 +61,7 @@ class Board:
     ) -> None:
         self.sweep_id, self.name, self.shape, self.created = sweep_id, name, shape, created
         self.notes, self.folder = list(notes), folder
-        self.forecast = ""  # how long all of it takes, in words
+        self.outlook: list[str] = []  # what was expected of it, said until it is over
         self.rev = int((time.time() - created) * 2 / SHOWN_EVERY)
         self._lock = threading.Lock()
         self._members: dict[str, tuple[Mapping[str, Any], JobUpdate]] = {}
@@ -152,7 +152,7 @@ class Board:
             waits=bool(self._waiting),
             price=price_of(update.cost for update in updates if update.cost and update.state not in FREE),
             limits=_limits(updates),
-            notes=[*self.notes, *([f"{self.forecast} for all of it"] if tally.open and self.forecast else [])],
+            notes=[*self.notes, *(self.outlook if tally.open else [])],
             folder=self.folder,
         )
 

@@ -74,11 +74,13 @@ class Expectation:
         return f"about {least if least == most else f'{least} to {most}'} at the service (estimate)"
 
     @property
-    def remarks(self) -> list[str]:
-        """What the card says beside the numbers."""
+    def outlook(self) -> list[str]:
+        """What the card says of it until the sweep is over."""
         made = len(self.costs) - len(self.new)
         due = f": {self} for the rest" if self.new else ""
-        return [f"{made} of {len(self.costs)} are paid for already and cost 0{due}"] if made else []
+        if made:
+            return [f"{made} of {len(self.costs)} are paid for already and cost 0{due}"]
+        return [f"{self.time} for all of it"] if self.time else []
 
 
 def expect(

@@ -228,8 +228,8 @@ def launch(
         ledger=hall.ledger,
         updates=[] if force else updates,
     )
-    board.notes += [*phrases.unpriced(whole.costs[0]), *whole.remarks, *earlier(hall.jobs)]
-    board.forecast = whole.time
+    board.notes += [*phrases.unpriced(whole.costs[0]), *earlier(hall.jobs)]
+    board.outlook = whole.outlook
     if ready[0].journal.purse.billed and not terms.limited and not yes and whole.new:
         _ask(grid, whole, region)
         terms = replace(terms, yes=True)
