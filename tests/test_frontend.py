@@ -98,11 +98,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
 
 @pytest.fixture
 def fresh(shared: FrontEnd, tmp_path: Path) -> FrontEnd:
-    """The same kernel in an empty folder, as if the package had never been imported there."""
+    """The same kernel as if it had been started in an empty folder, and the package had never been imported there."""
     shared.run("%reset -f")
     shared.run(
         "import os, sys\n"
-        f"os.chdir({str(tmp_path)!r}); os.environ.pop('JPY_SESSION_NAME', None)\n"
+        f"get_ipython().starting_dir = {str(tmp_path)!r}; os.chdir({str(tmp_path)!r})\n"
+        "os.environ.pop('JPY_SESSION_NAME', None)\n"
         "for name in [name for name in sys.modules if name.split('.')[0] == 'wan_notebook']: del sys.modules[name]"
     )
     shared.run(TELL)
@@ -157,6 +158,14 @@ class TestWhereItRuns:
             f"__vsc_ipynb_file__ = {named!r}\nprint(frontend.notebook_folder())", cell_id="vscode-notebook-cell:/x#W0"
         )
         assert cell.text == f"{tmp_path / 'sub'}\n"
+
+    def test_the_folder_of_a_headless_notebook_is_where_its_kernel_started_whatever_it_changed_to(
+        self, fresh: FrontEnd, tmp_path: Path
+    ) -> None:
+        (tmp_path / "sub").mkdir()
+        look = "import os; os.chdir('sub'); print(frontend.notebook_folder()); os.chdir('..')"
+        assert fresh.run(look, cell_id=None, allow_stdin=False).text == f"{tmp_path}\n"
+        assert fresh.run(look, cell_id=None).text == f"{tmp_path / 'sub'}\n"  # a console has no notebook
 
     def test_preferences_are_what_config_was_told(self, fresh: FrontEnd) -> None:
         assert fresh.run("print(frontend.preferences())").text == "{}\n"

@@ -10,6 +10,8 @@ import sys
 import nbformat
 import pytest
 
+import wan_notebook as wan
+
 CELLS = [
     "%load_ext wan_notebook",
     '%config WanMagics.region = "simulator"',
@@ -41,6 +43,27 @@ def test_an_executed_notebook_is_stamped(tmp_path, photos):
     (run,) = notebook.cells[2].metadata["wan_notebook"]["runs"]
     assert (run["state"], run["simulated"]) == ("downloaded", True)
     assert (tmp_path / run["clip"]["path"]).is_file()
+
+
+@pytest.mark.full
+def test_a_notebook_that_changes_its_folder_is_still_recorded_and_linked_from_where_it_lies(tmp_path, photos):
+    moves = [
+        "import os; os.makedirs('sub'); os.chdir('sub')",
+        CELLS[2].replace("seed 1", "seed 2"),
+        CELLS[2].replace("seed 1", "seed 3 --output-dir sub/kept").replace("images", "../images"),
+    ]
+    done, notebook = executed(tmp_path, photos, [*CELLS, *moves])
+    assert done.returncode == 0, done.stderr
+    after = notebook.cells[-2:]
+    paths = [cell.metadata["wan_notebook"]["runs"][0]["clip"]["path"] for cell in after]
+    assert [path.rpartition("/")[0] for path in paths] == ["wan_outputs", "sub/kept"]
+    for path, cell in zip(paths, after, strict=True):
+        assert (tmp_path / path).is_file()
+        assert f'src="{path}"' in cell.outputs[0]["data"]["text/html"]
+    findings = wan.verify(tmp_path / "out.ipynb").findings
+    assert {finding.result for finding in findings} == {"ok"}, findings
+    wan.export_crate(tmp_path / "out.ipynb", tmp_path / "crate")
+    assert all((tmp_path / "crate" / path).is_file() for path in paths)
 
 
 @pytest.mark.full

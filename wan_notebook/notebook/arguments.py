@@ -121,7 +121,7 @@ def check_key(settings: Settings) -> list[str]:
 
 
 def outputs(output_dir: str | Path | None) -> Path:
-    """The folder clips and inputs are kept in.
+    """The folder clips and inputs are kept in; a relative one starts in the notebook's folder, after ``os.chdir``, too.
 
     Raises
     ------

@@ -41,6 +41,7 @@ __all__ = [
 
 LAB = "jupyterlab/notebook"  # JupyterLab 4 and Notebook 7 tell a kernel the same things
 CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # nbformat 4.5; VS Code sends an address of its own instead
+STARTED_BESIDE = (LAB, "jupyter", "headless")  # these start a kernel in the notebook's folder
 WAITING_PLACES = ("script", "terminal", "headless", "console")  # where nobody would see what comes after the cell
 
 T = TypeVar("T")
@@ -159,9 +160,16 @@ def notebook_path() -> Path | None:
 
 
 def notebook_folder() -> Path:
-    """The notebook's folder, else the current one; relative paths start here."""
+    """The notebook's folder, else the current one; relative paths start here.
+
+    Where nobody tells the notebook's name (nbclient, nbconvert, papermill) it is the folder the kernel was started in,
+    and no ``os.chdir`` of the notebook changes that: links and records are read from where the notebook lies.
+    """
     path = notebook_path()
-    return path.parent if path is not None else Path.cwd()
+    if path is not None:
+        return path.parent
+    started = Path(getattr(shell(), "starting_dir", "")) if front_end() in STARTED_BESIDE and not in_task() else None
+    return started if started is not None and started.is_absolute() and started.is_dir() else Path.cwd()
 
 
 def typed(text: str) -> bool | None:
