@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from caller import Caller
 from kernels import MIME, LiveKernel
+from processes import PHOTO
+from windows import Page
 
 from wan_notebook.simulator import Simulator
 
@@ -69,6 +73,23 @@ def test_the_card_of_a_job_whose_variable_is_another_jobs_now_names_it_by_its_pl
     assert notebook.run("del pet").error is None
     notebook.until(lambda: f"jobs()[{int(place)}].cancel()" in second.bundles[0]["text/html"])
     notebook.run("for job in wan_notebook.jobs(): job.cancel()")
+
+
+def test_the_card_of_a_sweep_always_says_words_that_reach_it(notebook, curl):
+    sweep = "%%wan_i2v {} --image {} --sweep seed={} --duration 2 --yes --no-audio\nIt looks up."
+    cell = notebook.run(sweep.format("grid", PHOTO, "1,2"), cell_id="grid")
+    assert cell.error is None
+    notebook.until(lambda: "grid.cancel()" in cell.bundles[0]["text/html"])
+    assert notebook.run("mine, grid = grid, None; import wan_notebook").error is None
+    notebook.until(lambda: "grid.cancel()" not in cell.bundles[0]["text/html"])
+    again = notebook.run(sweep.format("", PHOTO, "3,4"), cell_id="grid")
+    (words,) = re.findall(r"(wan_notebook\.sweeps\(\)\[\d\])\.cancel\(\) cancels", Page(again.bundles[0]).text)
+    for card, told in ((cell, words), (again, "wan_notebook.sweeps()[-1]")):
+        (place,) = re.findall(r"(\S+)\.cancel\(\) stops", Page(card.bundles[0]).text)
+        member = f"'{place}[1].result()' in {place}[1]._repr_mimebundle_()['text/html']"
+        assert notebook.run(f"print({place} is {told}, {member})").text == "True True\n"
+    assert notebook.run(f"print({words} is mine)").text == "True\n"
+    assert notebook.run(f"print(len({words}.cancel() + {place}.cancel()))").text == "4\n"
 
 
 def test_an_id_may_stand_in_a_variable_and_a_row_of_the_list_too(notebook, curl):

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     )
     from wan_notebook.facts.explanations import Explanation, explain
     from wan_notebook.forms.panel import form
+    from wan_notebook.notebook.boards import sweeps
     from wan_notebook.notebook.cells import agenerate, generate, jobs, submit
     from wan_notebook.notebook.rehearsal import dry_run
     from wan_notebook.notebook.sweeps import dry_sweep, sweep
@@ -87,6 +88,7 @@ _HOMES = {
     "DryRun": "windows.preview",
     "dry_sweep": "notebook.sweeps",
     "sweep": "notebook.sweeps",
+    "sweeps": "notebook.boards",
     "dry_run": "notebook.rehearsal",
     "form": "forms.panel",
     "load_record": "record.sidefiles",
@@ -166,6 +168,7 @@ __all__ = [
     "run",
     "submit",
     "sweep",
+    "sweeps",
     "unload_ipython_extension",
     "verify",
 ]

@@ -181,10 +181,10 @@ def _begun(left: Remainder, ready: Sequence[Ready], terms: Terms) -> set[str]:
     hall.ledger.add(*(one.journal.planned(one.update, own[one.update.run_id]) for one in chosen))
     started = {}
     for one in chosen:
-        board.place(own[one.update.run_id], one.update)
+        board.put(own[one.update.run_id], one.update)
         board.begun(one.update.run_id)
         started[one.update.run_id] = one.start()
-    left.jobs = left.jobs.exchanged(started)
+    left.jobs = board.hold(left.jobs.exchanged(started))
     left.lost -= started.keys()
     return set(started)
 

@@ -95,17 +95,17 @@ def gathered(sweep_id: str, pick_up: Callable[..., Job | str]) -> Remainder | No
     said: list[str] = []
     jobs: list[Job] = []
     for own, run in zip(values, rows, strict=True):
-        update = revived(run, now=time.time(), handle=f"{board.name or 'sweep'}[{run.place}]")
+        update = revived(run, now=time.time(), handle=f"{board.place}[{run.place}]")
         if run.never_sent:
             update = replace(update, state=JobState.PLANNED, finished_at=None, error=None, hint=None)
-        board.place(own, update, waits=run.never_sent)
+        board.put(own, update, waits=run.never_sent)
     for run in rows:
         try:
             jobs.append(_job(run, board, pick_up, said))
         except WanError as error:
             said.append(f"{run.run_id} cannot be followed: {error}")
             jobs.append(_ended(board.update_of(run.run_id), error))
-    found = JobSet(jobs, values, verbs(board), sweep_id=sweep_id, name=board.name)
+    found = board.hold(JobSet(jobs, values, verbs(board), sweep_id=sweep_id, name=board.name))
     lost = {job.run_id for job in jobs if job.begun and not job.done() and job.task_id is None}
     lost -= {job.run_id for job in jobs if job.update.from_run is not None}
     _known[sweep_id] = Remainder(board, found, lost, said)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.engine.job import Job
 from wan_notebook.errors import InvalidRequestError, Problem, WanError
-from wan_notebook.notebook.surroundings import notebook_folder, shell
+from wan_notebook.notebook.surroundings import namespace, notebook_folder
 from wan_notebook.words.phrases import clean
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def behind(role: str, text: str, taken: dict[tuple[int, int], Any]) -> Any:
     found = VARIABLE.fullmatch(text)
     if found is None:
         raise wrong("it is no variable's name", "Write $name, or $job.frame(-1) for the last frame of a job's clip")
-    name, index, held = found[1], int(found[2] or -1), _variables()
+    name, index, held = found[1], int(found[2] or -1), namespace()
     if name not in held:
         raise wrong(f"there is no variable {name} in this notebook", "Run the cell that defines it")
     if "." not in text:
@@ -77,7 +77,7 @@ def variables(kind: str) -> list[str]:
     if kind != "image":
         return []
     names: list[str] = []
-    for name, value in list(_variables().items()):
+    for name, value in list(namespace().items()):
         if name.startswith("_") or len(names) >= MOST:
             continue
         if isinstance(value, Job):
@@ -99,12 +99,8 @@ def files(kind: str) -> list[str]:
 
 def name_of(value: object) -> str | None:
     """The variable of the notebook that holds this very object, as it is written in a form."""
-    found = (name for name, held in list(_variables().items()) if held is value and not name.startswith("_"))
+    found = (name for name, held in list(namespace().items()) if held is value and not name.startswith("_"))
     return next((f"${name}" for name in found), None)
-
-
-def _variables() -> dict[str, Any]:
-    return getattr(shell(), "user_ns", {})
 
 
 def _picture(value: object) -> bool:

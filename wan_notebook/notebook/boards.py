@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.engine.jobset import SetVerbs
+from wan_notebook.engine.jobset import JobSet, SetVerbs
 from wan_notebook.errors import TaskCanceledError
 from wan_notebook.hall.session import session
 from wan_notebook.hall.versions import versions
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.statements import count
 from wan_notebook.notebook import cards, frontend
+from wan_notebook.notebook.surroundings import namespace
 from wan_notebook.record.provenance import MIME
 from wan_notebook.record.swept import record_of_sweep
 from wan_notebook.tasks import FREE, JobState, iso_utc
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wan_notebook.engine.job import Job
-    from wan_notebook.engine.jobset import JobSet
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["Board", "earlier", "verbs"]
+__all__ = ["Board", "earlier", "sweeps", "verbs"]
 
 GOES_ON = (
-    "an earlier sweep of this cell goes on, and {clips} of it are not over; this cancels what does not run yet: "
-    "for job in wan_notebook.jobs(): job.update.sweep == '{sweep}' and job.cancel()"
+    "an earlier sweep of this cell went on when this one was started, and {clips} of it were not over; "
+    "{place}.cancel() cancels what does not run yet"
 )
 SHOWN_EVERY = 0.5  # seconds between two pictures at the least
+
+_boards: list[Board] = []  # of this process; their places are what people are told, so none is taken away
 
 
 class Board:
@@ -63,6 +64,7 @@ class Board:
         self.notes, self.folder = list(notes), folder
         self.outlook: list[str] = []  # what was expected of it, said until it is over
         self.rev = int((time.time() - created) * 2 / SHOWN_EVERY)
+        self.jobs: JobSet | None = None  # the one that is at work
         self._lock = threading.Lock()
         self._members: dict[str, tuple[Mapping[str, Any], JobUpdate]] = {}
         self._waiting: set[str] = set()  # members that no process drives
@@ -70,7 +72,7 @@ class Board:
         self._shown_at, self._changed = 0.0, False
         self._usual: dict[tuple[Any, ...], Sequence[float]] = {}
 
-    def place(self, values: Mapping[str, Any], update: JobUpdate, *, waits: bool = False) -> None:
+    def put(self, values: Mapping[str, Any], update: JobUpdate, *, waits: bool = False) -> None:
         """Put a member on the board, behind those that are there; ``waits``: for a person, nobody drives it.
 
         A member that is there already keeps its place.
@@ -78,6 +80,24 @@ class Board:
         self._members[update.run_id] = values, update
         if waits:
             self._waiting.add(update.run_id)
+
+    @property
+    def place(self) -> str:
+        """Where it is found in this process; before it is begun, where it will be."""
+        return f"wan_notebook.sweeps()[{_boards.index(self) if self in _boards else len(_boards)}]"
+
+    @property
+    def handle(self) -> str:
+        """What a person writes to reach it now: the variable while that holds it, or its place."""
+        held = namespace().get(self.name or "")
+        return str(self.name) if isinstance(held, JobSet) and held.id == self.sweep_id else self.place
+
+    def hold(self, jobs: JobSet) -> JobSet:
+        """Let :func:`sweeps` give these jobs for it."""
+        self.jobs = jobs
+        if self not in _boards:
+            _boards.append(self)
+        return jobs
 
     def update_of(self, run_id: str) -> JobUpdate:
         """The latest picture of a member."""
@@ -142,7 +162,7 @@ class Board:
         ended = max((update.now for update in updates), default=self.created)
         return Sweep(
             name=self.name,
-            handle=self.name or "sweep",
+            handle=self.handle,
             shape=self.shape,
             members=members,
             tally=tally,
@@ -193,9 +213,16 @@ def _give_up(board: Board, job: Job) -> None:
     board.tell(job.update)
 
 
-def earlier(jobs: Sequence[Job]) -> list[str]:
+def sweeps() -> list[JobSet]:
+    """The sweeps of this process, oldest first; those of an earlier one that were found again among them."""
+    return [board.jobs for board in _boards if board.jobs is not None]
+
+
+def earlier() -> list[str]:
     """What goes on of earlier sweeps of the running cell."""
     cell_id = frontend.cell_id()
-    own = [job.update for job in jobs if cell_id and job.update.cell_id == cell_id and job.running()]
-    left = Counter(update.sweep for update in own if update.sweep is not None)
-    return [GOES_ON.format(clips=count(number, "clip"), sweep=sweep) for sweep, number in left.items()]
+    left = {
+        board.place: sum(job.running() and job.update.cell_id == cell_id for job in board.jobs or ())
+        for board in (_boards if cell_id else ())
+    }
+    return [GOES_ON.format(clips=count(number, "clip"), place=place) for place, number in left.items() if number]

@@ -11,7 +11,7 @@ from wan_notebook.engine.job import Job
 from wan_notebook.engine.revival import revived
 from wan_notebook.hall.session import session
 from wan_notebook.notebook import frontend
-from wan_notebook.notebook.surroundings import shell
+from wan_notebook.notebook.surroundings import namespace
 from wan_notebook.windows import rendering
 from wan_notebook.words import phrases
 
@@ -65,7 +65,7 @@ def card(
 
     def tell(update: JobUpdate) -> None:
         nonlocal bound
-        held = getattr(shell(), "user_ns", {}).get(update.handle)
+        held = namespace().get(update.handle)
         newer = isinstance(held, Job) and held in hall.jobs[place + 1 :]
         if held is job:
             bound = True

@@ -29,6 +29,7 @@ __all__ = [
     "in_cell",
     "in_task",
     "kernel",
+    "namespace",
     "notebook_folder",
     "notebook_path",
     "parent",
@@ -57,6 +58,11 @@ def shell() -> InteractiveShell | None:
 
     running: InteractiveShell | None = get_ipython()
     return running
+
+
+def namespace() -> dict[str, Any]:
+    """What the notebook's names hold; nothing in a script."""
+    return getattr(shell(), "user_ns", {})
 
 
 def kernel() -> Any:
@@ -152,7 +158,7 @@ def notebook_path() -> Path | None:
     """The notebook's file, where the front end tells it; it may have been renamed since the kernel was started."""
     where, named = front_end(), None
     if where == "vscode":
-        named = getattr(shell(), "user_ns", {}).get("__vsc_ipynb_file__")
+        named = namespace().get("__vsc_ipynb_file__")
     elif where in (LAB, "jupyter"):  # elsewhere it is inherited, and another notebook's: `!papermill`, `!python`
         named = os.environ.get("JPY_SESSION_NAME")
     path = Path(named) if isinstance(named, str) and named else None

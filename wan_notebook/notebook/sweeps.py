@@ -214,7 +214,7 @@ def launch(
             member.request,
             settings,
             name=f"{name or 'sweep'}-{member.place:0{digits}}",
-            variable=f"{name}[{member.place}]" if name else f"wan_notebook.jobs()[{len(hall.jobs) + member.place}]",
+            variable=f"{board.place}[{member.place}]",
             place=member.place,
             **how,
         )
@@ -228,7 +228,7 @@ def launch(
         ledger=hall.ledger,
         updates=[] if force else updates,
     )
-    board.notes += [*phrases.unpriced(whole.costs[0]), *earlier(hall.jobs)]
+    board.notes += [*phrases.unpriced(whole.costs[0]), *earlier()]
     board.outlook = whole.outlook
     if ready[0].journal.purse.billed and not terms.limited and not yes and whole.new:
         _ask(grid, whole, region)
@@ -244,10 +244,10 @@ def begin(board: Board, values: Sequence[Mapping[str, Any]], ready: Sequence[Rea
     hall = session()
     hall.ledger.add(*(one.journal.planned(one.update, own) for own, one in zip(values, ready, strict=True)))
     for own, one in zip(values, ready, strict=True):
-        board.place(own, one.update)
+        board.put(own, one.update)
     board.show()
     jobs = [one.start() for one in ready]
-    return JobSet(jobs, values, verbs(board), sweep_id=board.sweep_id, name=board.name)
+    return board.hold(JobSet(jobs, values, verbs(board), sweep_id=board.sweep_id, name=board.name))
 
 
 def _ask(grid: Grid, whole: Expectation, region: str) -> None:
