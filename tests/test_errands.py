@@ -15,6 +15,8 @@ import pytest
 
 import wan_notebook as wan
 from wan_notebook.doors.options import parse
+from wan_notebook.hall.session import session
+from wan_notebook.ledger.runs import Run
 from wan_notebook.notebook import frontend
 from wan_notebook.record.provenance import digest
 from wan_notebook.simulator import Simulator
@@ -143,8 +145,38 @@ def test_a_form_is_filled_from_the_ledger_with_what_was_sent(made: Any, monkeypa
     assert f"as {record['run_id']}, whose seed was drawn" in form.price.earlier.value
     assert "would be paid again" in form.price.earlier.value
     assert form.price.earlier.layout.display == ""
+    assert f"as {record['run_id']}, whose seed was drawn" in tried(form, monkeypatch)
     form.fields["seed"].control.value = "5"
     assert "paid again" not in form.price.earlier.value
+    assert "whose seed was drawn" not in tried(form, monkeypatch)
+
+
+def tried(form: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the form shows as its dry run."""
+    shown: dict[str, Any] = {}
+    comm = types.SimpleNamespace(comm_id="page", send=lambda said: shown.update(said["data"]))
+    frontend.form_pages().asked(comm, [form.model_id])
+    form.errands.dry_run.click()
+    frontend.form_pages().closed(comm)
+    return str(shown["text/plain"])
+
+
+def test_a_run_that_only_showed_an_earlier_clip_is_no_line_of_its_own_and_no_two_lines_are_the_same(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, folder, _ = made
+    monkeypatch.chdir(folder)
+    twins = [f"run-{number}23456789abcdef" for number in range(2)]
+    for run_id, source in [*((twin, None) for twin in twins), ("run-again", twins[0])]:
+        told = {**record, "run_id": run_id, "name": "twin", "from_run": source}
+        told["record_sha256"] = digest({k: v for k, v in told.items() if k != "record_sha256"})
+        held = {"folder": str(folder), "record": json.dumps(told), "from_run": source}
+        session().ledger.add(Run(run_id, "downloaded", 2e9, **held))
+    form = wan.form()
+    form.errands.load.click()
+    lines = [title for title, _ in form.errands.run.options if "twin" in title]
+    assert [line.rpartition(" · ")[2] for line in lines] == ["run-12345678", "run-02345678"]
+    assert len({line.rpartition(" · ")[0] for line in lines}) == 1
 
 
 def test_a_form_is_filled_from_the_record_beside_a_clip(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:

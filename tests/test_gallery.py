@@ -66,6 +66,11 @@ def test_it_can_be_filtered_in_a_line(runs: list[str], in_folder: Path) -> None:
         "No saved clips with name cat, model other",
         "Nothing is known of a model other.",
     ]
+    meant = "Nothing is known of a model wan2.6-i2v-flsh. Did you mean wan2.6-i2v-flash?"
+    assert meant in str(shown("--model wan2.6-i2v-flsh"))
+    session().ledger.add(Run("run-own", "downloaded", 1e8, **{**PAID, "model": "acme-i2v-large"}))
+    assert "Did you mean acme-i2v-large?" in wan.gallery(model="acme-i2v-lagre")._repr_mimebundle_()["text/html"]
+    assert str(shown("--model wan2.2-i2v-flash")) == "No saved clips with model wan2.2-i2v-flash"
     assert str(shown("--page 9")) == "No page 9: there are 2 pages of saved clips"
     assert str(shown("--page 2 --name dog")) == "No page 2: there is 1 page of saved clips with name dog"
     assert list(shown("--since 2030-01-01 --per-page 5")) == ["run-gone", "run-played"]

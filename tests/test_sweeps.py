@@ -48,6 +48,9 @@ def test_a_sweep_is_a_list_of_jobs_and_the_same_one_again_spends_nothing(service
     assert grid.where(seed=6)[0] is grid.where(seed="6")[0] is grid[1]
     with pytest.raises(wan.InvalidRequestError, match=r"sed: it does not vary here.*seed"):
         grid.where(sed=6)
+    side_by_side = wan.compare(grid)
+    assert side_by_side.differing == {"seed": ("5", "6", "7")}
+    assert [exhibit.film.clip.path for exhibit in side_by_side.exhibits] == [clip.path for clip in clips]
     assert posts(service) == 3
     with service.hold_submits():
         again = wan.sweep(**at, seed=range(5, 9), name="grid", max_cost=0.05)  # one of the four is new

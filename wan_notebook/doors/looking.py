@@ -162,11 +162,13 @@ def _nothing(page: int, per_page: int, there: int, asked: Mapping[str, object]) 
     if there:
         last = -(-there // per_page)
         return f"No page {page}: there {'is' if last == 1 else 'are'} {count(last, 'page')} of saved clips{which}", []
-    known = {run.model for run in session().ledger.runs("state = 'downloaded'")} | set(catalog().models)
-    strange = "model" in asked and asked["model"] not in known
-    return f"No saved clips{which}", [
-        f"Nothing is known of a model {wording.shown(asked['model'])}."
-    ] if strange else []
+    known = {*catalog().models, *(run.model for run in session().ledger.runs("state = 'downloaded'") if run.model)}
+    model = asked.get("model")
+    if model is None or model in known:
+        return f"No saved clips{which}", []
+    close = wording.suggest(str(model), known)
+    meant = f" Did you mean {wording.shown(close)}?" if close else ""
+    return f"No saved clips{which}", [f"Nothing is known of a model {wording.shown(model)}.{meant}"]
 
 
 def clip(run_id: str, /) -> VideoResult:

@@ -111,7 +111,8 @@ class Errands:
     def _dry_run(self, _: object) -> None:
         form = self._form
         try:
-            dry = rehearse(form.request, region=form.sheet.region)
+            remark = form.price.remark
+            dry = rehearse(form.request, region=form.sheet.region, notes=[remark] if remark else [])
         except (WanError, OSError) as error:
             self.trouble(error)
             return

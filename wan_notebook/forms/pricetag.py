@@ -62,6 +62,11 @@ class PriceTag(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         """What was ticked, as a submit takes it."""
         return {"yes": self.confirmed.value, "force": self.anew.value}
 
+    @property
+    def remark(self) -> str:
+        """What is to be known of the request although it is none that was made before."""
+        return LOADED.format(run=self._loaded) if self._loaded and self._before is None else ""
+
     def reset(self) -> None:
         """Take back what was ticked: it was said of another request."""
         self.anew.value = self.confirmed.value = self.asks = False
@@ -104,7 +109,7 @@ class PriceTag(VBox):  # type: ignore[misc]  # ipywidgets comes without types
 
     def _tell(self) -> None:
         """What was made before."""
-        words = told(self._before) if self._before else self._loaded and LOADED.format(run=self._loaded)
+        words = told(self._before) if self._before else self.remark
         self.earlier.layout.display = "" if words else "none"
         self.earlier.value = str(tag("div", f"{words[:1].upper()}{words[1:]}.", style=f"line-height:1.4;{WRAP}"))
 

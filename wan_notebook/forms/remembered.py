@@ -6,6 +6,7 @@ picture or a sound only where the file lies in the notebook's folder and has the
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +29,24 @@ __all__ = ["beside_a_clip", "filling", "runs_to_load"]
 
 MOST = 30  # runs of the ledger
 TITLE = 40  # characters of a prompt
+SHORT = 12  # of a run id, among runs that are called the same
 FRAMING = ("crop", "pad", "fit")
 EXPLICIT = ("resolution", "duration", "audio", "seed")  # as they were sent, whether given or drawn
 
 
 def runs_to_load() -> list[tuple[str, tuple[Mapping[str, Any], Path]]]:
-    """Runs that can be loaded, newest first: a title, and the record with the folder its paths are relative to."""
+    """Runs that can be loaded, newest first: a title, and the record with the folder its paths are relative to.
+
+    What only showed the clip of a run that is in the list as well is left out.
+    """
     found: dict[str, tuple[str, tuple[Mapping[str, Any], Path]]] = {}
     for where, record, folder in (*_of_this_notebook(), *_of_the_ledger()):
         if not distrusted(record) and record["run_id"] not in found:
             found[record["run_id"]] = (_title(where, record), (record, folder))
-    return sorted(found.values(), key=lambda one: str(one[1][0]["created_at"]), reverse=True)
+    own = [one for one in found.values() if one[1][0]["from_run"] not in found]
+    times = Counter(title for title, _ in own)
+    told = [(title if times[title] == 1 else f"{title} · {_short(loaded[0])}", loaded) for title, loaded in own]
+    return sorted(told, key=lambda one: str(one[1][0]["created_at"]), reverse=True)
 
 
 def beside_a_clip(path: str) -> tuple[Mapping[str, Any], Path]:
@@ -116,7 +124,7 @@ def _of_this_notebook() -> Iterator[tuple[str, dict[str, Any], Path]]:
 
 def _of_the_ledger() -> Iterator[tuple[str, dict[str, Any], Path]]:
     path = frontend.notebook_path()
-    for run in session().ledger.runs("record IS NOT NULL AND folder IS NOT NULL", limit=MOST):
+    for run in session().ledger.runs("record IS NOT NULL AND folder IS NOT NULL AND from_run IS NULL", limit=MOST):
         where = "" if path is not None and run.notebook == str(path) else Path(run.notebook or "a script").name
         yield where, told(run.record), Path(run.folder or "")
 
@@ -126,6 +134,10 @@ def _title(where: str, record: Mapping[str, Any]) -> str:
     said = record["name"] or (shortened(prompt, TITLE) if isinstance(prompt, str) else "private")
     parts = (moment(record["created_at"]), where, said, record["model"])
     return " · ".join(clean(part) for part in parts if part)
+
+
+def _short(record: Mapping[str, Any]) -> str:
+    return str(record["run_id"])[:SHORT]
 
 
 def _words(name: str) -> str:
