@@ -102,6 +102,7 @@ def assert_one_each(sim, home, results, count) -> None:
     assert len({result.path for result in results}) == count
     assert all(result.path.stat().st_size == result.clip.bytes for result in results)
     assert sim.answers[SUBMIT] == count
+    assert ("submit", 429) not in sim.answers
     sent = sorted(run.sent_at for run in Ledger(home).runs("from_run IS NULL"))
     assert all(sixth - first > 1 / sim.speed for first, sixth in zip(sent, sent[5:], strict=False))
 

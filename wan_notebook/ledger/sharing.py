@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["accept", "give", "hold", "processes", "reclaim", "run_times", "slot"]
 
 SHORTEST_SECONDS = 0.02
-UNEVEN_SECONDS = 0.05  # what left evenly does not arrive so, and the service counts what arrives
+CLOCKS_SECONDS = 0.05  # the service's clock is not ours
 PLACE_SECONDS = 5.0  # until it is worth asking again for a free place
 OVERTAKEN = "this process stood still, and the request was taken over or forgotten meanwhile: not sent from here."
 PAID_IS_FOUND = "Nothing is billed for it. Run the cell again: what is paid for is found."
@@ -28,6 +28,9 @@ PAID_IS_FOUND = "Nothing is billed for it. Run the cell again: what is paid for 
 
 def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | None, speed: float) -> float:
     """Take the right to send a run's POST now; 0 if it is taken (and written down), else the seconds to wait.
+
+    The service counts what arrives, and a POST arrives at any moment between its leaving and its answer: it takes its
+    place until a second after the answer. So no more than ``per_second`` arrive in any second, however uneven the way.
 
     Parameters
     ----------
@@ -52,14 +55,18 @@ def slot(ledger: Ledger, run_id: str, *, per_second: int | None, most: int | Non
         if row is None:
             raise WanError(OVERTAKEN, hint=PAID_IS_FOUND)
         same, place = "model = ? AND region = ? AND endpoint = ? AND run_id != ?", (*row, run_id)
-        window = 1.0 / speed + UNEVEN_SECONDS
-        recent = "sent_at > ? AND sent_at < ?"  # none of a future that a clock set back has left behind
-        sql = f"SELECT sent_at FROM runs WHERE {same} AND {recent} ORDER BY sent_at DESC LIMIT ?"  # noqa: S608  our own
-        sent = [at for (at,) in db.execute(sql, (*place, now - window, now + window, per_second or 0))]
+        window = 1.0 / speed + CLOCKS_SECONDS
+        alive = "owner IN (SELECT owner FROM owners WHERE beat > ?)"  # what nobody follows is over by now, or soon
+        under_way = f"state = 'submitting' AND task_id IS NULL AND lost_at IS NULL AND sent_at <= ? AND {alive}"
+        answered = "MAX(COALESCE(submitted_at, finished_at, sent_at), COALESCE(lost_at, 0))"
+        heard = f"CASE WHEN {under_way} THEN ? ELSE {answered} END AS heard"
+        recent = "sent_at > 0 AND heard > ? AND heard < ?"  # none of a future that a clock set back has left behind
+        sql = f"SELECT {heard} FROM runs WHERE {same} AND {recent} ORDER BY heard DESC LIMIT ?"  # noqa: S608  our own
+        lately = (now, now - LEASE_SECONDS, now, *place, now - window, now + window, per_second or 0)
+        sent = [at for (at,) in db.execute(sql, lately)]
         if per_second is not None and len(sent) >= per_second:
-            return max(float(sent[-1]) + window - now, SHORTEST_SECONDS)
+            return max(min(float(sent[-1]) + window - now, window / 2), SHORTEST_SECONDS)
         if most is not None:
-            alive = "owner IN (SELECT owner FROM owners WHERE beat > ?)"  # what nobody follows is over by now, or soon
             young = "COALESCE(submitted_at, sent_at, created_at) > ?"  # the service keeps no task for longer
             sql = f"SELECT COUNT(*) FROM runs WHERE {same} AND state IN ('submitting', 'following')"  # noqa: S608  our own
             sql += f" AND {alive} AND {young}"
