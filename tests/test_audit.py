@@ -123,6 +123,8 @@ TAMPERINGS = {
     "the player shows another file": shown('src="wan_outputs/', 'src="images/'),
     "the player shows an address": shown('src="wan_outputs/', 'src="https://example.com/wan_outputs/'),
     "the player shows another video": shown('src="wan_outputs/', f"{ANOTHER}wan_outputs/"),
+    "the card's price": shown("0.05 USD", "0.01 USD"),
+    "the card's line of text": lambda n, _f: the_output(n).update({"text/plain": "cat: a real clip"}),
     "the cell's prompt": lambda n, _f: n["cells"][1].update(source=CELLS[1] + " Twice."),
     "the cell was emptied": lambda n, _f: n["cells"][1].update(source=""),
     "the seed, in the metadata": lambda n, _f: the_run(n)["request"]["sent"]["parameters"].update(seed=2),
@@ -182,7 +184,7 @@ def test_an_untouched_notebook_is_all_right(folder):
     report = wan.verify(folder / "n.ipynb")
     assert report.ok, str(report)
     assert {finding.what for finding in report.findings} == {
-        "record", "copies", "source", "request", "cost", "input", "clip", "side file", "player",
+        "record", "copies", "source", "request", "cost", "input", "clip", "side file", "player", "card", "poster",
     }  # fmt: skip
     assert all(finding.result == "ok" for finding in report.findings)
 

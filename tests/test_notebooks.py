@@ -16,7 +16,7 @@ import nbformat
 import pytest
 from hostile import Answer, Hostile
 
-from wan_notebook.record.audit import verify
+from wan_notebook.hall.verification import verify
 
 ROOT = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(ROOT.glob("*.ipynb"))

@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     )
     from wan_notebook.facts.explanations import Explanation, explain
     from wan_notebook.forms.panel import form
+    from wan_notebook.hall.verification import verify
     from wan_notebook.notebook.boards import sweeps
     from wan_notebook.notebook.cells import agenerate, generate, jobs, submit
     from wan_notebook.notebook.rehearsal import dry_run
     from wan_notebook.notebook.sweeps import dry_sweep, sweep
-    from wan_notebook.record.audit import verify
     from wan_notebook.record.crate import CrateReport, export_crate
     from wan_notebook.record.manuscript import Methods, methods
     from wan_notebook.record.sidefiles import load_record
@@ -74,7 +74,7 @@ _HOMES = {
     "Methods": "record.manuscript",
     "methods": "record.manuscript",
     "replay": "doors.replays",
-    "verify": "record.audit",
+    "verify": "hall.verification",
     "attach": "doors.taskcalls",
     "cancel": "doors.taskcalls",
     "fetch": "doors.taskcalls",

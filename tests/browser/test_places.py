@@ -20,7 +20,7 @@ from hostile import Hostile
 from records import record
 
 import wan_notebook
-from wan_notebook.record.audit import verify
+from wan_notebook.hall.verification import verify
 from wan_notebook.record.recorder import sync
 from wan_notebook.simulator import Simulator
 

@@ -47,7 +47,7 @@ def strip(notebook: Path, output: Path | None, everything: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def verify(notebook: Path, as_json: bool) -> None:
     """Check the records of a saved NOTEBOOK against its cells, inputs and clips; exit code 1 if anything differs."""
-    from wan_notebook.record.audit import verify as check
+    from wan_notebook.hall.verification import verify as check
 
     report = check(notebook)
     click.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False) if as_json else str(report))

@@ -22,7 +22,7 @@ __all__ = ["methods", "replay", "verify"]
 
 def verify(line: str) -> Report:
     """``%wan_verify [NOTEBOOK]``: this notebook, as it was saved last, or another one against its records."""
-    from wan_notebook.record.audit import verify as check
+    from wan_notebook.hall.verification import verify as check
 
     return check(_notebook(read(_parser("%wan_verify"), line, str)))
 

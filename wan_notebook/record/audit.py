@@ -3,7 +3,7 @@
 A notebook may come from anywhere: only files that its records name by relative paths inside its own folder are opened,
 and nothing of it is executed. What is checked: the record against the schema and against itself, the copies of it
 (output, metadata, side file) against each other, the source of the cell, inputs and clips against their digests, and
-the clip against its claimed length, size and sound.
+the clip against its claimed length, size and sound. What the outputs show is looked at from above, in the hall.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from wan_notebook.record.claims import (
     wrong_sweep,
 )
 from wan_notebook.record.documents import Document, genuine, inside
-from wan_notebook.record.embeds import plays
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
 from wan_notebook.record.footage import misfit
 from wan_notebook.record.model import faults
@@ -36,24 +35,27 @@ from wan_notebook.record.swept import MEMBER, SWEEP, whole_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    Look = Callable[[Finding, Mapping[str, Any], Mapping[str, Any], Path], Iterator[Finding]]
 
-__all__ = ["verify"]
+__all__ = ["audited"]
 
 CLIP_CELL = re.compile(r"%%?wan_i2v\b(?!.*(--dry-run|--help|\s-[nh]\b))")
 ELSEWHERE = "it was kept outside the notebook's folder, or is gone"
 APART = "the record in the output and the one in the metadata are not the same"
 
 
-def verify(path: str | os.PathLike[str]) -> Report:
+def audited(path: str | os.PathLike[str], look: Look) -> Report:
     """Check every record of a saved notebook.
 
     Parameters
     ----------
     path : path
         A notebook of format 4; it is only read.
+    look : callable
+        Given each output of a run with the record in it and the notebook's folder, it says what it finds shown there.
 
     Returns
     -------
@@ -69,11 +71,11 @@ def verify(path: str | os.PathLike[str]) -> Report:
     sources = {_source_of(cell) for cell in document.notebook["cells"] if isinstance(cell, dict)}
     for number, cell in enumerate(document.notebook["cells"], 1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
-            found += _cell(number, cell, document.path.parent, sources)
+            found += _cell(number, cell, document.path.parent, sources, look)
     return Report(document.path, tuple(found))
 
 
-def _cell(number: int, cell: dict[str, Any], folder: Path, sources: set[str]) -> Iterator[Finding]:
+def _cell(number: int, cell: dict[str, Any], folder: Path, sources: set[str], look: Look) -> Iterator[Finding]:
     named = cell.get("id")
     here = Finding(number, named if isinstance(named, str) else None, None, "", OK)
     kept, shown = list(_kept(cell)), list(_shown(cell))
@@ -102,7 +104,9 @@ def _cell(number: int, cell: dict[str, Any], folder: Path, sources: set[str]) ->
         yield from _claims(at, record)
         yield from _inputs(at, record, folder)
         yield from _clip(at, record, folder)
-        yield from _played(at, cell, record)
+        for data in _outputs(cell):
+            for held in (one for one in copies if one is data.get(MIME)):
+                yield from look(at, data, held, folder)
 
 
 def _missing(here: Finding, cell: dict[str, Any], kept: list[Any], shown: list[Any]) -> Iterator[Finding]:
@@ -141,11 +145,17 @@ def _kept(cell: dict[str, Any]) -> Iterator[Any]:
     yield from runs if isinstance(runs, list) else [held]
 
 
-def _shown(cell: dict[str, Any]) -> Iterator[Any]:
+def _outputs(cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
     outputs = cell.get("outputs")
     for output in outputs if isinstance(outputs, list) else []:
         data = output.get("data") if isinstance(output, dict) else None
-        if isinstance(data, dict) and MIME in data:
+        if isinstance(data, dict):
+            yield data
+
+
+def _shown(cell: dict[str, Any]) -> Iterator[Any]:
+    for data in _outputs(cell):
+        if MIME in data:
             yield from parts(data[MIME])
 
 
@@ -264,23 +274,6 @@ def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding
         yield _side_file(replace(at, what="side file"), path, record)
     elif film:
         yield replace(at, what="side file", result=UNKNOWN, words="there is no record beside the clip")
-
-
-def _played(at: Finding, cell: dict[str, Any], record: dict[str, Any]) -> Iterator[Finding]:
-    """Whether the player in a run's output plays the clip of its record; a replay's plays an earlier one beside it."""
-    if record["clip"] is None:
-        return
-    outputs = cell.get("outputs")
-    for output in outputs if isinstance(outputs, list) else []:
-        data = output.get("data") if isinstance(output, dict) else None
-        if not isinstance(data, dict) or not isinstance(held := data.get(MIME), dict):
-            continue
-        if held.get("run_id") != record["run_id"]:
-            continue
-        mine = plays(data, record["clip"])
-        if mine is not None:
-            words = "" if mine else "the player shows another file than the record's clip"
-            yield replace(at, what="player", result=OK if mine else DIFFERS, words=words)
 
 
 def _side_file(at: Finding, path: Path, record: dict[str, Any]) -> Finding:

@@ -29,8 +29,8 @@ class Finding:
         Place of the cell in the notebook, from 1.
     cell_id, run_id : str or None
     what : str
-        ``record``, ``copies``, ``source``, ``request``, ``cost``, ``input``, ``clip``, ``side file``, ``player`` or
-        ``sweep``.
+        ``record``, ``copies``, ``source``, ``request``, ``cost``, ``input``, ``clip``, ``side file``, ``player``,
+        ``card``, ``poster`` or ``sweep``.
     result : str
         ``ok``, ``differs`` or ``not verifiable``.
     words : str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from pathlib import Path
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["misfit", "poster_of", "probe_clip"]
+__all__ = ["begins_with", "misfit", "poster_of", "probe_clip"]
 
 POSTER_SIDE = 640
 POSTER_BYTES = 60_000
+GLANCE, ALIKE = (32, 32), 12  # pixels; mean difference of 255 that a JPEG of low quality may make
+MOST_PIXELS = 4096 * 4096
 SLACK_SECONDS, SLACK_FPS = 0.05, 0.01  # an MP4's own rounding
 SLACK_BILLED = 0.5  # seconds: the service reports whole ones
 MEASURED = ("width", "height", "video_codec", "audio_codec", "audio")
@@ -97,6 +100,28 @@ def poster_of(path: Path, size: tuple[int, int]) -> bytes:
     """
     with opened(path) as (container, stream):
         return boxed(picture_of(next(container.decode(stream))), size)
+
+
+def begins_with(path: Path, poster: str) -> bool:
+    """Whether a picture (base64, from a document) is a clip's first frame, as far as a small JPEG can be.
+
+    Raises
+    ------
+    WanError
+        The file is no MP4 video or cannot be read.
+    """
+    from PIL import Image, ImageChops, ImageStat
+
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(poster))) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return False
+            shown = image.convert("RGB").resize(GLANCE)
+    except (OSError, ValueError, SyntaxError):
+        return False
+    with opened(path) as (container, stream):
+        first = picture_of(next(container.decode(stream))).convert("RGB").resize(GLANCE)
+    return max(ImageStat.Stat(ImageChops.difference(shown, first)).mean) < ALIKE
 
 
 def _check_whole(path: Path) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate
     from wan_notebook.words.markup import Html
 
-__all__ = ["clocks", "head", "line", "outlook", "working"]
+__all__ = ["clocks", "head", "line", "outlook", "state_words", "working"]
 
 
 def working(update: JobUpdate, *below: Html | None) -> Html:
@@ -29,7 +29,7 @@ def working(update: JobUpdate, *below: Html | None) -> Html:
     how_to = row(*_how_to(update), f"as of {datetime.fromtimestamp(update.now, UTC):%H:%M:%S} UTC")
     return markup.card(
         markup.BLUE,
-        head(update, _state_words(update), clock(update.elapsed_seconds)),
+        head(update, state_words(update), clock(update.elapsed_seconds)),
         _steps(update),
         expected and tag("div", expected, style="margin-top:6px"),
         _strip(update),
@@ -49,7 +49,7 @@ def _service_word(update: JobUpdate) -> str:
     return shortened(clean(update.task.task_status), 30) if update.task else ""
 
 
-def _state_words(update: JobUpdate) -> str:
+def state_words(update: JobUpdate) -> str:
     """The state in plain words, with the service's own word."""
     if update.state in UNSENT:
         return f"{'preparing' if update.state is JobState.WAITING else 'waiting for its turn'}: nothing is sent yet"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate, VideoResult
     from wan_notebook.words.markup import Html
 
-__all__ = ["bundle", "video_bundle"]
+__all__ = ["KEPT_OUT", "NOW", "bundle", "ending", "video_bundle"]
 
 TEASER, MESSAGE = 120, 1500  # characters of a prompt, of a message
 PARTLY_KNOWN = (
@@ -127,19 +127,23 @@ def _finished(
 
 
 def _ended(update: JobUpdate, notes: Html | None) -> Html:
-    headline, colour, otherwise = ENDS[update.state]
     task = update.task
-    said = [update.error or otherwise, update.hint or ""]
-    lines = [tag("div", shortened(text, MESSAGE), style="white-space:pre-line;margin-top:6px") for text in said if text]
     ids = task and markup.facts(
         fact("Task id", code(task.task_id)),
         fact("Request id", task.request_id and code(task.request_id)),
         fact("Code of the service", task.code and code(task.code)),
     )
     link = _living_link(update) if update.state is JobState.UNDELIVERED else None
-    return markup.card(
-        colour, progress.head(update, headline), *lines, link, ids, notes, _prompts(update), _parameters(update)
-    )
+    colour = ENDS[update.state][1]
+    return markup.card(colour, *ending(update), link, ids, notes, _prompts(update), _parameters(update))
+
+
+def ending(update: JobUpdate) -> list[Html | None]:
+    """What a card says first of a job that ended without a clip: whose it is, how it ended, why, what to do."""
+    headline, _, otherwise = ENDS[update.state]
+    said = [update.error or otherwise, update.hint or ""]
+    lines = [tag("div", shortened(text, MESSAGE), style="white-space:pre-line;margin-top:6px") for text in said if text]
+    return [progress.head(update, headline), *lines]
 
 
 def _living_link(update: JobUpdate) -> Html | None:
