@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,7 +79,13 @@ def test_a_task_that_cannot_be_told_to_be_of_this_key_is_named_and_left_to_the_p
     assert f"runs --forget {job.run_id}" in error.hint
     assert posts(sim) == 1
     followed = wan.attach(found.task_id, base_url=sim.base_url, api_key=KEY, output_dir=tmp_path / "clips")
-    assert followed.result(60).path.exists()
+    clip = followed.result(60).path
+    assert any(f"this task answers {job.run_id}" in note for note in followed.update.notes)
+    own, theirs = Ledger(home).run(job.run_id), Ledger(home).run(followed.run_id)
+    assert (own.state, own.task_id, own.price) == ("downloaded", found.task_id, Decimal("0.05"))
+    assert (theirs.from_run, theirs.price) == (job.run_id, 0)
+    again = submit(sim, tmp_path, "A cat.")
+    assert (again.result(60).path, again.update.from_run, posts(sim)) == (clip, job.run_id, 1)
 
 
 def lost(account, tmp_path: Path, *asked: dict, arrive: int | None = None) -> list:
@@ -334,10 +341,11 @@ def test_what_is_older_than_the_list_goes_back_is_not_said_to_be_nowhere(tmp_pat
 def test_a_task_the_person_attached_to_may_still_be_the_lost_one(tmp_path, home):
     with Account(speed=PACE) as account:
         account.lose = True
-        assert names(submit(account, tmp_path, "A cat.").exception(60), "task-1")
+        jobs = [submit(account, tmp_path, "A cat.", seed=seed) for seed in (1, 2)]
+        assert all(names(job.exception(60), "task-1") for job in jobs)
         wan.attach("task-1", base_url=account.base_url, api_key=KEY, output_dir=tmp_path / "clips").wait(60)
-        assert names(submit(account, tmp_path, "A cat.").exception(60), "task-1")
-        assert account.prompts == ["A cat."]
+        assert names(submit(account, tmp_path, "A cat.", seed=2).exception(60), "task-1")
+        assert account.prompts == ["A cat."] * 2
 
 
 @pytest.mark.full

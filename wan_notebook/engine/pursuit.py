@@ -17,6 +17,7 @@ from wan_notebook.engine import pricing
 from wan_notebook.engine.clips import discard
 from wan_notebook.engine.delivery import SAFE, deliver
 from wan_notebook.engine.reconcile import LOST
+from wan_notebook.engine.settlement import settle
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.request.recalled import RecalledRequest
@@ -165,6 +166,7 @@ class Pursuit:
                 submitted_at=update.submitted_at or (row and row.gmt_create),
                 simulated=client.simulator_speed is not None,
             )
+            await settle(self, client, task)
         return task
 
     async def follow(self, client: WanClient, task: Task) -> Task:

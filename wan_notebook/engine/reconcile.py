@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wan_notebook.ledger.store import Ledger
     from wan_notebook.service.client import WanClient
 
-__all__ = ["LOST", "Found", "NotAcceptedError", "choices", "find_lost", "recover"]
+__all__ = ["LOST", "Found", "NotAcceptedError", "choices", "find_lost", "recover", "unanswered"]
 
 PATIENCE_SECONDS = 60.0  # from the loss on, before "it is not there" is believed
 OUTAGE_SECONDS = 1800.0  # of a list that gives no answer
@@ -242,12 +242,17 @@ def _given(client: WanClient, ledger: Ledger, run: Run, its: dict[str, str | Non
 
 def _rivals(ledger: Ledger, run: Run) -> list[Run]:
     """The other submits whose task could be taken for this one's."""
+    found = unanswered(ledger, model=run.model, region=run.region, endpoint=run.endpoint)
+    return [one for one in found if one.run_id != run.run_id and at_the_same_time(one, run, AT_ONCE_SECONDS)]
+
+
+def unanswered(ledger: Ledger, *, model: str, region: str, endpoint: str) -> list[Run]:
+    """The submits of a model at a place of which no task is known, newest first; some may be under way."""
     where = (
         "state IN ('submitting', 'ambiguous') AND task_id IS NULL AND reuse_key IS NOT NULL AND from_run IS NULL "
-        "AND run_id != ? AND model = ? AND region = ? AND endpoint = ?"
+        "AND model = ? AND region = ? AND endpoint = ?"
     )
-    found = ledger.runs(where, (run.run_id, run.model, run.region, run.endpoint))
-    return [one for one in found if at_the_same_time(one, run, AT_ONCE_SECONDS)]
+    return ledger.runs(where, (model, region, endpoint))
 
 
 def _in_flight(ledger: Ledger, run: Run) -> bool:

@@ -196,6 +196,11 @@ class Journal(Page):
         asked = canonical_json(json.loads(columns["record"])["request"]["asked"])
         return replace(self._run, **columns, simulated=self.simulated, request=asked)
 
+    @property
+    def attached(self) -> bool:
+        """Whether it follows a task that was not submitted by this run."""
+        return self._run.asked_key is None
+
     def foreign(self, run: Run | None = None) -> bool:
         """Whether a run (this one's row) was sent with another key; that may all the same be of the same account."""
         theirs = (run or self._run).account
