@@ -10,6 +10,8 @@ from decimal import Decimal
 
 import pytest
 
+from wan_notebook.doors import bookkeeping
+from wan_notebook.errors import ConfigurationError
 from wan_notebook.ledger.expenses import Purse, Spent, forget
 from wan_notebook.ledger.runs import Run
 from wan_notebook.ledger.store import Ledger
@@ -97,9 +99,9 @@ def test_what_is_forgotten_is_found_no_more_and_stays_spent(ledger, tmp_path):
     told = {"request": '{"prompt": "A secret."}', "record": "A secret.", "name": "secret", "clip_path": str(clip)}
     run = paid(ledger, state="downloaded", task_id="task-1", **told)
     paid(ledger, from_run=run)
-    gone = [paid(ledger, state=state) for state in ("failed", "waiting", "ambiguous")]
+    gone = [paid(ledger, state=state) for state in ("failed", "waiting")]
     before = time.time()
-    assert forget(ledger, [run, *gone]) == 5
+    assert forget(ledger, [run, *gone]) == 4
     assert ledger.runs() == []
     assert Purse(ledger, "/p", simulated=False).in_project().sums == {"USD": Decimal("0.1")}
     (kept,) = ledger.runs(forgotten=True)
@@ -115,3 +117,17 @@ def test_what_is_forgotten_is_found_no_more_and_stays_spent(ledger, tmp_path):
     assert forget(ledger, [run]) == 1, "once more changes nothing"
     assert Purse(ledger, "/p", simulated=False).in_project().sums == {"USD": Decimal("0.1")}
     assert clip.read_bytes() == b"a clip"
+
+
+def test_a_forgotten_submit_without_an_answer_may_have_been_billed_unless_the_console_shows_no_task(ledger):
+    looked_up, other = (paid(ledger, state="ambiguous") for _ in range(2))
+    assert "counted nowhere: " + looked_up in bookkeeping.forget(ledger, [looked_up], unbilled=True)
+    assert "May have been billed" in bookkeeping.forget(ledger, [other])
+    assert ledger.runs() == []
+    assert Purse(ledger, "/p", simulated=False).in_project().sums == {"USD": Decimal("0.1")}
+    told = str(bookkeeping.costs_by(ledger, "model"))
+    assert "0.1 USD" in told
+    assert "How 1 run ended is not known: counted, and perhaps not billed." in told
+    accepted = paid(ledger, state="downloaded", task_id="task-1")
+    with pytest.raises(ConfigurationError, match="was accepted as task task-1"):
+        bookkeeping.forget(ledger, [accepted], unbilled=True)

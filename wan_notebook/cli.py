@@ -135,7 +135,8 @@ def doctor(region: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with request and record.")
 @click.option("--forget", multiple=True, metavar="RUN", help="Forget this run (may be repeated); deletes no clip.")
 @click.option("--yes", is_flag=True, help="Forget also a run whose paid clip is not saved yet.")
-def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filters: Any) -> None:
+@click.option("--unbilled", is_flag=True, help="The console shows no task of what is forgotten: count it nowhere.")
+def runs(as_json: bool, forget: tuple[str, ...], yes: bool, unbilled: bool, limit: int, **filters: Any) -> None:
     """List the runs in the ledger, newest first; or forget some."""
 
     from wan_notebook.config import home
@@ -144,7 +145,7 @@ def runs(as_json: bool, forget: tuple[str, ...], yes: bool, limit: int, **filter
 
     ledger = Ledger(home())
     if forget:
-        said = bookkeeping.forget(ledger, forget, yes=yes)
+        said = bookkeeping.forget(ledger, forget, yes=yes, unbilled=unbilled)
     else:
         found = bookkeeping.runs(ledger, limit=limit, **filters)
         said = json.dumps(found.data, indent=2, ensure_ascii=False) if as_json else str(found)

@@ -26,6 +26,7 @@ __all__ = ["cached", "costs_by", "forget", "jobs", "runs", "spent"]
 
 LIMIT = 50
 DAY_SECONDS = 24 * 3600
+MAYBE = "May have been billed, and stays counted (without --unbilled)"
 KEPT = "No clip was deleted, and what was spent stays in the costs and budgets."
 
 
@@ -36,13 +37,16 @@ def runs(ledger: Ledger, *, limit: int = LIMIT, **filters: object) -> Statement:
     return listed(found[:limit], ledger.driven, more=len(found) > limit)
 
 
-def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False) -> str:
+def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False, unbilled: bool = False) -> str:
     """Forget runs. Their clips stay; what is forgotten is no longer found instead of being paid for again.
+
+    What a submit without an answer may cost stays counted, unless ``unbilled`` says that the console shows no task of it.
 
     Raises
     ------
     ConfigurationError
         One is not known, is driven by a process, or its paid clip is not saved yet and ``yes`` was not said.
+        ``unbilled`` was said of one that has a task.
     """
     for run_id in run_ids:
         run = ledger.run(run_id)
@@ -53,6 +57,10 @@ def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False) -> str:
         if run.strange and not yes:
             hint = f"{UPDATE} To forget it all the same say --yes."
             raise ConfigurationError(f"{run_id} may be paid for: {LATER.format(run.state)}.", hint=hint)
+        if unbilled and run.task_id is not None:
+            raise ConfigurationError(
+                f"{run_id} was accepted as task {run.task_id}.", hint="Forget it without --unbilled."
+            )
         if run.state in OPEN and run.task_id and not yes:
             raise ConfigurationError(
                 f"{run_id} is not finished: its clip may be paid for and is not saved yet (task {run.task_id}).",
@@ -61,8 +69,9 @@ def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False) -> str:
     known = [run for run in map(ledger.run, run_ids) if run]
     again = " Run again, it is paid for again." if paid_for(known) else ""
     lost = [run.run_id for run in known if run.task_id is None and run.state in ("submitting", "ambiguous")]
-    again += f" Taken for never accepted, and counted nowhere: {', '.join(lost)}." if lost else ""
-    expenses.forget(ledger, run_ids)
+    if lost:
+        again += f" {'Taken for never accepted, and counted nowhere' if unbilled else MAYBE}: {', '.join(lost)}."
+    expenses.forget(ledger, run_ids, unbilled=unbilled)
     return f"forgotten: {', '.join(run_ids)}. {KEPT}{again}"
 
 

@@ -72,7 +72,7 @@ def choices(run_id: str, tasks: tuple[str, ...] = ()) -> str:
         "It may be running and will then be billed, so it is not sent again by itself.",
         f"If it is one of these, follow it: {attach}." if tasks else "",
         "Run it with --force (force=True) to send it again all the same.",
-        f"When the console's task list shows no task of it, forget it: wan-notebook runs --forget {run_id}",
+        f"When the console's task list shows no task of it, forget it: wan-notebook runs --forget {run_id} --unbilled",
     ]
     return " ".join(filter(None, ways))
 

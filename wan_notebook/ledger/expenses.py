@@ -28,7 +28,7 @@ KEPT = (
     "submitted_at", "sent_at", "amount", "currency", "estimated", "payer", "account",
 )  # fmt: skip
 TEXTS = ("outputs", "stem")  # never null
-UNSURE = ("waiting", "submitting", "ambiguous")
+UNHEARD = "task_id IS NULL AND state IN ('submitting', 'ambiguous')"  # it may be billed
 PAID_HERE = "from_run IS NULL AND asked_key IS NOT NULL"  # not attached to: that was paid for elsewhere
 
 
@@ -116,11 +116,18 @@ class Purse:
         return Spent(sums, unknown)
 
 
-def forget(ledger: Ledger, run_ids: Iterable[str]) -> int:
+def forget(ledger: Ledger, run_ids: Iterable[str], *, unbilled: bool = False) -> int:
     """Forget runs, and what was shown again from them: they are found no more. Never touches a clip.
 
-    What was paid stays: when, where, for which model, how much. Requests, names and records do not. Of what was never
-    sent, is free, or got no answer (its person has looked into the console) nothing stays.
+    What was paid, or may be billed, stays: when, where, for which model, how much. Requests, names and records do not.
+    Of what was never sent, or is free, nothing stays.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run_ids : iterable of str
+    unbilled : bool
+        A person has seen in the console that submits without an answer were not accepted: of those nothing stays.
 
     Returns
     -------
@@ -131,8 +138,9 @@ def forget(ledger: Ledger, run_ids: Iterable[str]) -> int:
     blank = ", ".join(f"{name} = NULL" for name in COLUMNS if name not in (*KEPT, "state", "rev", "updated_at", *TEXTS))
     texts = ", ".join(f"{name} = ''" for name in TEXTS)
 
-    unpaid = f"(from_run IS NOT NULL OR state IN {FREE} OR (task_id IS NULL AND state IN {UNSURE}))"
-    free = f"DELETE FROM runs WHERE run_id = ? AND {unpaid}"  # noqa: S608  our own SQL
+    unpaid = f"from_run IS NOT NULL OR state IN {FREE} OR (task_id IS NULL AND state = 'waiting')"
+    unpaid += f" OR ({UNHEARD})" if unbilled else ""
+    free = f"DELETE FROM runs WHERE run_id = ? AND ({unpaid})"  # noqa: S608  our own SQL
     paid = "asked_key = CASE WHEN asked_key IS NULL THEN NULL ELSE '' END"
     emptied = f"UPDATE runs SET state = '{FORGOTTEN}', updated_at = ?, {texts}, {blank}, {paid} WHERE run_id = ?"  # noqa: S608
 

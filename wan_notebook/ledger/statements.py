@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import InvalidRequestError, Problem
-from wan_notebook.ledger.runs import FREE, OPEN, UNDRIVEN, UNFINISHED, UPDATE, told
+from wan_notebook.ledger.runs import FORGOTTEN, FREE, OPEN, UNDRIVEN, UNFINISHED, UPDATE, told
 from wan_notebook.words.markup import MUTED, bullets, columns, tag
 from wan_notebook.words.phrases import clean, moment, path_shortened, shortened
 from wan_notebook.words.wording import file_size, one_of, shown
@@ -166,7 +166,7 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
         if run.from_run is None and run.state not in (*FREE, "waiting"):  # nothing was sent yet
             groups[bool(run.simulated), BY[by](run), run.currency or ""].append(run)
     rows, data = [], []
-    unsure = [run for members in groups.values() for run in members if run.state in UNSURE]
+    unsure = [run for members in groups.values() for run in members if _unsure(run)]
     for (simulated, key, currency), members in sorted(groups.items(), reverse=by == "day"):
         known = [run.price for run in members if run.price is not None]
         rows.append((key, "simulated" if simulated else "real", str(len(members)), money(members)))
@@ -182,6 +182,11 @@ def costs(runs: Iterable[Run], by: str) -> Statement:
         "Simulated runs cost nothing: theirs is what real ones would cost. Refused, failed and canceled runs are free.",
     ]
     return Statement(f"costs by {by}", (by.title(), "Kind", "Runs", "Cost"), rows, remarks if rows else (), data)
+
+
+def _unsure(run: Run) -> bool:
+    """Whether nobody knows how it ended; what was forgotten has a task unless its submit got no answer."""
+    return run.state in UNSURE or (run.state == FORGOTTEN and run.task_id is None)
 
 
 def money(runs: Sequence[Run]) -> str:
