@@ -40,7 +40,7 @@ def runs(ledger: Ledger, *, limit: int = LIMIT, **filters: object) -> Statement:
 def forget(ledger: Ledger, run_ids: Sequence[str], *, yes: bool = False, unbilled: bool = False) -> str:
     """Forget runs. Their clips stay; what is forgotten is no longer found instead of being paid for again.
 
-    What a submit without an answer may cost stays counted, unless ``unbilled`` says that the console shows no task of it.
+    What a submit without an answer may cost stays counted; ``unbilled`` says that the console shows no task of it.
 
     Raises
     ------
