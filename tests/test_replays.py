@@ -157,6 +157,36 @@ def test_each_way_to_give_media_is_repeated_as_it_was(work, way):
         new = wan.replay("n.ipynb", base_url=sim.base_url, yes=True).result().record
     assert new["request"]["sent"] == record["request"]["sent"]
     assert new["task_id"] != record["task_id"]
+    assert new["inputs"] == record["inputs"], "their names, and what had been done to them, are told as before"
+    assert [new["request"]["asked"][item["role"]] for item in record["inputs"]] == [
+        {"kind": "kept", "name": item["name"]} for item in record["inputs"]
+    ]
+
+
+def test_a_replayed_frame_of_an_earlier_clip_still_says_whose_it_was(server, work):
+    how = {"duration": 2, "audio": False, "base_url": server.base_url}
+    first = wan.generate(prompt="Up.", image=PHOTO, **how)
+    changed = first.frame(-1).rotate(90, expand=True)
+    changed.info.update(first.frame(-1).info)
+    for image, altered in ((first.frame(-1), False), (changed, True)):
+        record = wan.generate(prompt="On.", image=image, name="more", **how).record
+        (item,) = record["inputs"]
+        assert (item["origin"]["run_id"], item["origin"]["altered"]) == (first.record["run_id"], altered)
+        notebook(work, ("", [record]))
+        new = again(server).result().record
+        assert new["inputs"] == record["inputs"]
+        assert new["request"]["asked"]["image"] == {"kind": "kept", "name": item["name"]}
+
+
+@pytest.mark.parametrize(
+    "planted", [{"run_id": "../x", "frame": 1}, {"frame": 1}, {"run_id": "r", "frame": "x", "a": 1}]
+)
+def test_a_planted_origin_and_a_planted_name_come_to_nothing(server, ran, work, planted):
+    forged = copy.deepcopy(ran)
+    forged["inputs"][0].update(origin=planted, name="../../etc/<b>cat</b>.png", changes=[{"a": 1}])
+    notebook(work, ("", [sealed(forged)]))
+    (item,) = again(server).result().record["inputs"]
+    assert (item["origin"], item["name"], item["changes"]) == (None, "b>.png", [])
 
 
 def link(folder, kept):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem
+from wan_notebook.media.origins import origin_told
 from wan_notebook.record.documents import genuine
 from wan_notebook.record.footage import probe_clip
 from wan_notebook.record.provenance import digest
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Restored", "differences", "film_of", "recorded_cost", "restored"]
 
+MOST_CHANGES = 10  # of one input, told again
 FRAMING = ("crop", "pad", "fit")
 
 
@@ -100,7 +103,7 @@ def restored(record: Mapping[str, Any], folder: Path, given: Mapping[str, Any], 
         seed = request.seed if request.seed is not None else -1
         now = _as_sent(request, seed, uploads=uploads)
         if now is None or digest(sealed_body(now) if record["private"] else now) == told["sent_sha256"]:
-            return Restored(request, seed, checked=now is not None)
+            return Restored(request.remembering(_told(record, given)), seed, checked=now is not None)
     said = "; ".join(differences(told["sent"], now)) or "the request"
     raise InvalidRequestError([Problem("request", "", f"it would not be the one that was sent: {said}")])
 
@@ -177,6 +180,19 @@ def _medium(item: Mapping[str, Any], folder: Path, given: Mapping[str, Any], med
         return Problem(role, shown(item["path"] or item["name"] or ""), problem, fix=again)
     media[role] = path.read_bytes()  # in hand: what is checked is what is sent
     return None
+
+
+def _told(record: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the record says of the inputs that are sent as they were kept: words to repeat, nothing to open."""
+    told: dict[str, dict[str, Any]] = {}
+    for item in record["inputs"]:
+        if item["role"] not in given:
+            done = (one for one in item["changes"][:MOST_CHANGES] if isinstance(one, str))
+            said = told[item["role"]] = {"changes": tuple(done)}
+            said |= {"name": PurePosixPath(item["name"]).name} if item["name"] else {}
+            origin = origin_told(item["origin"]) if KINDS[item["role"]] == "image" else None
+            said |= {"origin": origin} if origin else {}
+    return told
 
 
 def _travel(record: Mapping[str, Any], media: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class ImageFacts:
     Parameters
     ----------
     kind : str
-        ``url`` and ``oss`` (not looked at), ``data``, ``file``, ``bytes``, ``pixels`` (PIL image, array, figure) or
-        ``frame`` (of an earlier clip).
+        ``url`` and ``oss`` (not looked at), ``data``, ``file``, ``bytes``, ``pixels`` (PIL image, array, figure),
+        ``frame`` (of an earlier clip) or ``kept`` (the very bytes that an earlier run sent).
     name : str
         File name, or a stand-in for it; of a URL the last part of its path.
     format, mime : str or None
@@ -64,6 +64,8 @@ class ImageFacts:
         The request's field: ``image`` or ``last_frame``.
     origin : Origin or None
         The run and the frame a picture was taken from.
+    changes : tuple of str
+        What had been done to a kept one before it was sent.
     """
 
     kind: str
@@ -79,6 +81,7 @@ class ImageFacts:
     orientation: int = 1
     animated: bool = False
     origin: Origin | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int] | None:

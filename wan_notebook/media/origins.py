@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Origin", "digest_of", "origin_of"]
+__all__ = ["Origin", "digest_of", "origin_of", "origin_told"]
 
 MARK = "wan_notebook"  # in ``Image.info``
 NAME = re.compile(r"[\w. -]{1,128}")
@@ -41,8 +41,8 @@ class Origin:
         return image
 
     def compared(self, image: Image) -> Origin:
-        """This, and whether ``image`` is still what was taken from there."""
-        return replace(self, altered=self.pixels != digest_of(image))
+        """This, and whether ``image`` is still what was taken from there; what is only told of stays as it was told."""
+        return self if not self.pixels else replace(self, altered=self.pixels != digest_of(image))
 
 
 def origin_of(image: Image) -> Origin | None:
@@ -55,6 +55,15 @@ def origin_of(image: Image) -> Origin | None:
     if not all(isinstance(text, str) and NAME.fullmatch(text) for text in texts) or not isinstance(frame, int):
         return None
     return Origin(run_id=said["run_id"], frame=frame, clip=said["clip"], pixels=said["pixels"])
+
+
+def origin_told(said: object) -> Origin | None:
+    """Where a record says that a picture was taken from."""
+    if not isinstance(said, dict) or not isinstance(said.get("run_id"), str) or not NAME.fullmatch(said["run_id"]):
+        return None
+    frame = said.get("frame")
+    altered = said.get("altered") is not False
+    return Origin(said["run_id"], frame, clip="", pixels="", altered=altered) if isinstance(frame, int) else None
 
 
 def digest_of(image: Image) -> str:

@@ -60,7 +60,7 @@ def prepare(
     if facts.kind in ("url", "oss"):
         return SentMedia(facts.role, facts.kind, facts.name, "", None, 0, None, None, url=facts.source)
     if isinstance(facts, SoundFacts):
-        return _sent(facts, load_sound(facts), facts.mime or "", how="oss")
+        return replace(_sent(facts, load_sound(facts), facts.mime or "", how="oss"), notes=facts.changes)
     with about(facts.role):
         item = _made(facts, framing, max_bytes, side_min)
     return replace(item, how="oss" if max_raw_base64 is not None and item.bytes > max_raw_base64 else "base64")
@@ -101,7 +101,7 @@ def _made(facts: ImageFacts, framing: Framing, max_bytes: int | None, side_min: 
         raise _refuse(facts.name, f"it would be sent as {file_size(len(data))}", fix, f"up to {file_size(max_bytes)}")
     origin = facts.origin and facts.origin.compared(image)
     made = _sent(facts, data, mime, how="base64")
-    return replace(made, width=size[0], height=size[1], notes=notes, origin=origin, preview=preview)
+    return replace(made, width=size[0], height=size[1], notes=(*facts.changes, *notes), origin=origin, preview=preview)
 
 
 def _opened(facts: ImageFacts) -> tuple[Image, Raw]:

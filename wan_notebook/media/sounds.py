@@ -58,7 +58,7 @@ class SoundFacts:
     Parameters
     ----------
     kind : str
-        ``url`` and ``oss`` (not looked at), ``file`` or ``bytes``.
+        ``url`` and ``oss`` (not looked at), ``file``, ``bytes`` or ``kept`` (those that an earlier run sent).
     name : str
         File name, or a stand-in for it; of a URL the last part of its path.
     source : str, Path or bytes
@@ -70,6 +70,8 @@ class SoundFacts:
     bytes : int or None
     seconds : float or None
         Its length; None where it was not looked at.
+    changes : tuple of str
+        What had been done to a kept one before it was sent.
     """
 
     kind: str
@@ -80,6 +82,7 @@ class SoundFacts:
     mime: str | None = None
     bytes: int | None = None
     seconds: float | None = None
+    changes: tuple[str, ...] = ()
 
 
 def measure_sound(source: object, *, role: str = "audio_url", folder: Path | None = None) -> SoundFacts:

@@ -6,9 +6,11 @@ through :func:`parameters`; adding a parameter is one line here (and a rule in `
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import warnings
 from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation of a private attribute
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
@@ -175,6 +177,15 @@ class I2VRequest(Checked):
     def framing(self) -> Framing:
         """What is to be done to its frames: crop, padding, fit."""
         return frames.framing(vars(self), self.spec)
+
+    def remembering(self, told: Mapping[str, Mapping[str, Any]]) -> Self:
+        """The same, whose media are told of as an earlier run's: by field ``name``, ``changes`` and ``origin``."""
+        known = copy.copy(self)
+        known._facts = {  # noqa: SLF001  a copy of this one
+            name: dataclasses.replace(facts, kind="kept", **told[name]) if name in told else facts
+            for name, facts in self._facts.items()
+        }
+        return known
 
     def prepared(self, name: str = "image") -> Image:
         """A frame exactly as it will be sent: turned upright, flattened, cropped or padded, made to fit.

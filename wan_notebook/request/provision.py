@@ -54,7 +54,7 @@ def provide(request: I2VRequest, facts: Facts, *, max_raw_base64: int | None) ->
     framing = request.framing
     item = prepare(facts, framing, max_raw_base64=max_raw_base64, max_bytes=most, side_min=limits.side_min)
     if item.how == "oss" and item.url is None:
-        return replace(item, notes=(*item.notes, frames.stored(item.name)))
+        return replace(item, notes=tuple(dict.fromkeys((*item.notes, frames.stored(item.name)))))
     return item
 
 
