@@ -181,13 +181,15 @@ def test_a_download_that_hardly_moves_is_begun_anew_and_one_that_only_takes_long
     from wan_notebook.service.connections import open_http
     from wan_notebook.service.downloads import download
 
-    def serve(listener: socket.socket, pieces: int, size: int) -> None:
+    ok = "HTTP/1.1 200 OK\r\n"
+
+    def serve(listener: socket.socket, begin: str, piece: bytes) -> None:
         connection, _ = listener.accept()
         connection.recv(65536)
-        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {pieces * size}\r\n\r\n".encode())
+        connection.sendall(begin.encode())
         try:
-            for _ in range(pieces):
-                connection.sendall(bytes(size))
+            for _ in range(30):
+                connection.sendall(piece)
                 time.sleep(0.05)
         except OSError:
             pass
@@ -199,9 +201,14 @@ def test_a_download_that_hardly_moves_is_begun_anew_and_one_that_only_takes_long
                 http, url, tmp_path / "x.part", task_id="t", trusted=lambda _: True, stall_seconds=0.3
             )
 
-    for size, good in ((1, False), (20_000, True)):
+    for begin, piece, good in (
+        (f"{ok}Content-Length: 600000\r\n\r\n", bytes(20_000), True),
+        (f"{ok}Content-Length: 600000\r\n\r\n", b"x", False),
+        (f"{ok}X-Long: ", b"x", False),
+        (f"{ok}Transfer-Encoding: chunked\r\n\r\n1;", b"x", False),
+    ):
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            thread = threading.Thread(target=serve, args=(listener, 30, size))
+            thread = threading.Thread(target=serve, args=(listener, begin, piece))
             thread.start()
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/clip.mp4"
             if good:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -49,7 +48,8 @@ async def download(
     Parameters
     ----------
     stall_seconds : float
-        How long nothing, or next to nothing, may come before the try ends. The whole may take any time.
+        How long nothing of the clip, or next to nothing, may come before the try ends: headers that drip are nothing.
+        The whole may take any time.
 
     Raises
     ------
@@ -60,8 +60,14 @@ async def download(
     def failed(reason: str, *, passing: bool = False) -> DownloadError:
         return DownloadError(reason, url=url, task_id=task_id, passing=passing)
 
-    async with _opened(http, url, "clip", trusted, failed, stall_seconds=stall_seconds) as answer:
-        return await _saved(answer, part, failed, stall_seconds)
+    try:
+        async with (
+            asyncio.timeout(stall_seconds) as limit,
+            _opened(http, url, "clip", trusted, failed, stall_seconds=stall_seconds) as answer,
+        ):
+            return await _saved(answer, part, failed, limit, stall_seconds)
+    except TimeoutError:
+        raise failed("the download hardly moves.", passing=True) from None
 
 
 async def fetch_picture(http: httpx.AsyncClient, url: str, *, most: int) -> bytes:
@@ -152,23 +158,26 @@ async def _opened(
 
 
 async def _saved(
-    answer: httpx.Response, part: Path, failed: Callable[..., DownloadError], stall_seconds: float
+    answer: httpx.Response,
+    part: Path,
+    failed: Callable[..., DownloadError],
+    limit: asyncio.Timeout,
+    stall_seconds: float,
 ) -> tuple[int, str]:
     expected = answer.headers.get("content-length", "")
-    count, summed = 0, hashlib.sha256()
-    seen, since = 0, time.monotonic()
+    count, seen, summed = 0, 0, hashlib.sha256()
     try:
         with part.open("wb") as file:
             async for piece in answer.aiter_bytes():
                 count += len(piece)
                 if count > MAX_CLIP_BYTES:
                     raise failed("the clip is larger than 1 GiB, which no clip of this service is.")
-                if (now := time.monotonic()) - since > stall_seconds:
-                    if count - seen < PROGRESS_BYTES:
-                        raise failed("the download hardly moves.", passing=True)
-                    seen, since = count, now
+                if count - seen >= PROGRESS_BYTES:
+                    seen = count
+                    limit.reschedule(asyncio.get_running_loop().time() + stall_seconds)
                 summed.update(piece)
                 file.write(piece)
+            limit.reschedule(None)
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
     except OSError as error:
