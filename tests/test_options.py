@@ -109,6 +109,10 @@ def test_a_wrong_line_is_explained(line, words):
         "--negative-prompt 'a heron",
         "--negative-prompt '{a heron'",
         "--sweep prompt='a heron|b' --sweep prompt='a heron|c'",
+        "--negative-prompt $heron",
+        "--negative-prompt 'a {grey heron}'",
+        "--negative-prompt={heron.wades()}",
+        "--sweep prompt={heron}",
     ],
 )
 def test_a_wrong_line_is_not_repeated_where_it_may_hold_a_prompt(said):

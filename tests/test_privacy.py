@@ -138,6 +138,9 @@ def test_private_is_an_option_a_setting_and_no_parameter(kernel):
     assert kernel.run("print(a.record['private'], a.record['request']['sent']['input']['prompt'].keys())").text == (
         "True dict_keys(['sha256'])\n"
     )
+    wrong = kernel.run("%%wan_i2v c --image images/chelsea.png --negative-prompt 'a {grey heron}'\nIt wades.")
+    assert "SyntaxError" in "".join(wrong.error)
+    assert "heron" not in "".join(wrong.error)
     kernel.run("%config WanMagics.private = False")
     kernel.run(f"%%wan_i2v b --private --image images/chelsea.png --duration 3 --no-audio --wait\n{PROMPT}")
     assert kernel.run("print(b.record['private'])").text == "True\n"

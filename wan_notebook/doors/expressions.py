@@ -50,19 +50,19 @@ def words(line: str) -> list[str]:
         raise InvalidRequestError([Problem("line", "", "a quotation mark is not closed", fix=fix)]) from None
 
 
-def expanded(token: str, evaluate: Callable[[str], Any], objects: dict[str, Any]) -> str:
+def expanded(token: str, evaluate: Callable[[str], Any], objects: dict[str, Any], *, private: bool = False) -> str:
     """``token`` with ``$name`` (any object, put into ``objects`` under a mark) and ``{expression}`` (as text) replaced.
 
     Raises
     ------
     InvalidRequestError
-        An expression fails, or is not closed.
+        An expression fails, or is not closed. Of a private line neither it nor what Python says of it is repeated.
     """
     head, sign, value = token.partition("=") if token.startswith("--") else ("", "", token)
     if value.startswith("$$"):
         return head + sign + value[1:]
     if value.startswith("$") and len(value) > 1:
-        result = _evaluated(value[1:], evaluate)
+        result = _evaluated(value[1:], evaluate, private=private)
         if isinstance(result, str):
             return head + sign + result
         mark = f"\0{len(objects)}"
@@ -78,7 +78,7 @@ def expanded(token: str, evaluate: Callable[[str], Any], objects: dict[str, Any]
             if end == found.end():
                 fix = "Write {{ and }} for braces that are meant"
                 raise InvalidRequestError([Problem("line", "", "a brace is not closed", fix=fix)])
-            said = str(_evaluated(value[found.end() : end - 1].strip(), evaluate))
+            said = str(_evaluated(value[found.end() : end - 1].strip(), evaluate, private=private))
         text += value[place : found.start()] + said
         place = end
     return head + sign + text + value[place:]
@@ -117,10 +117,14 @@ def _closed(line: str, start: int) -> int | None:
     return None
 
 
-def _evaluated(expression: str, evaluate: Callable[[str], Any]) -> Any:
+def _evaluated(expression: str, evaluate: Callable[[str], Any], *, private: bool) -> Any:
     try:
         return evaluate(expression)
     except Exception as error:  # noqa: BLE001  whatever the notebook's own expression raises is the person's to mend
+        if private:
+            what = f"an expression in it raises {type(error).__name__}; it is private, and not repeated"
+            fix = "Try it in a cell of its own, or write $$ or {{ }} if it is meant as text"
+            raise InvalidRequestError([Problem("line", "", what, fix=fix)]) from None
         missing = error.name if isinstance(error, NameError) else None
         what, fix = f"{type(error).__name__}: {error}", "Correct it, or write $$ or {{ }} if it is meant as text"
         if missing:

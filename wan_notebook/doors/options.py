@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from wan_notebook.doors.expressions import expanded, words
 from wan_notebook.errors import InvalidRequestError, Problem
 from wan_notebook.keys import KEY_REFUSED
+from wan_notebook.notebook.surroundings import preferences
 from wan_notebook.request.declaration import parameters
 from wan_notebook.request.grid import read_axis
 from wan_notebook.words.wording import holds_key, shown, suggest
@@ -87,6 +88,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=partial(argparse.HelpFormatter, width=WIDTH),
         )
         self.surplus = surplus
+        self.private = False  # whether a line may hold a private prompt and need not say so
 
     def error(self, message: str) -> NoReturn:
         raise _RefusedError(message)
@@ -190,10 +192,12 @@ def read(parser: Parser, line: str, evaluate: Callable[[str], Any]) -> dict[str,
         raise InvalidRequestError([KEY_REFUSED])
     objects: dict[str, Any] = {}
     tokens: list[str] = []
-    for token in words(line):
+    said = words(line)
+    private = parser.private or "--private" in said or bool(preferences().get("private"))
+    for token in said:
         named = FIELD.match(token) if tokens[-1:] == ["--sweep"] else None
         head = named[0] if named else ""
-        tokens.append(head + expanded(token.removeprefix(head), evaluate, objects))
+        tokens.append(head + expanded(token.removeprefix(head), evaluate, objects, private=private))
     try:
         found, left = parser.parse_known_args(tokens)
     except _RefusedError as refusal:

@@ -37,6 +37,7 @@ def methods(line: str) -> Methods:
 def replay(line: str) -> Job:
     """``%wan_replay [NOTEBOOK] [--cell …] [--run …] …``: a run again, from its record."""
     parser = _parser("%wan_replay")
+    parser.private = True  # the prompt of a private run is given again
     for name, text in (
         ("cell", "id, place or name of the cell's run"),
         ("run", "id of the run"),
