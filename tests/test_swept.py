@@ -12,7 +12,7 @@ from processes import KEY, PHOTO
 
 import wan_notebook as wan
 from wan_notebook.record.model import json_schema
-from wan_notebook.record.provenance import MIME, canonical_json, parts
+from wan_notebook.record.provenance import MIME, canonical_json, digest, parts
 from wan_notebook.record.recorder import sync
 from wan_notebook.record.swept import record_of_sweep
 from wan_notebook.simulator import Simulator
@@ -89,6 +89,33 @@ def test_verify_is_silent_on_it_and_finds_what_was_changed(notebook):
     assert report.ok, str(report)
     rewritten(notebook, lambda held: held[1]["values"].update(seed=9))
     assert not wan.verify(notebook).ok
+
+
+def resealed(record):
+    record["record_sha256"] = digest({name: value for name, value in record.items() if name != "record_sha256"})
+
+
+SUMMARY = {
+    "a prompt": lambda head: head["asked"].update(prompt="It dances."),
+    "a resolution": lambda head: head["asked"].update(resolution="1080P"),
+    "the duration": lambda head: head["asked"].update(duration=5),
+    "the duration taken away": lambda head: head["asked"].update(duration=None),
+    "the picture": lambda head: head["asked"]["image"].update(name="mona_lisa.png"),
+    "the region": lambda head: head.update(region="beijing"),
+}
+
+
+@pytest.mark.parametrize("name", SUMMARY)
+def test_a_summary_that_says_otherwise_than_the_records_beside_the_clips_is_found(notebook, name):
+    rewritten(notebook, lambda held: (SUMMARY[name](held[0]), resealed(held[0])))
+    found = [finding for finding in wan.verify(notebook).findings if finding.result == "differs"]
+    assert [finding.what for finding in found] == ["sweep"]
+    assert "beside the clip" in found[0].words
+
+
+def test_a_prompt_that_varies_is_compared_too(notebook):
+    rewritten(notebook, lambda held: (held[1]["values"].update(prompt="It dances."), resealed(held[1])))
+    assert [f.what for f in wan.verify(notebook).findings if f.result == "differs"] == ["side file"]
 
 
 def test_a_member_whose_clip_was_exchanged_for_its_sisters_is_found(notebook):

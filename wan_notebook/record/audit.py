@@ -31,7 +31,7 @@ from wan_notebook.record.provenance import MIME, digest, parts
 from wan_notebook.record.recorder import KEY, MAX_RUNS
 from wan_notebook.record.redaction import SEALED
 from wan_notebook.record.sidefiles import SUFFIX, load_record
-from wan_notebook.record.swept import MEMBER, SWEEP, whole_of
+from wan_notebook.record.swept import MEMBER, SWEEP, told_otherwise, whole_of
 
 if TYPE_CHECKING:
     import os
@@ -89,7 +89,7 @@ def _cell(number: int, cell: dict[str, Any], folder: Path, sources: set[str], lo
         else:
             valid.setdefault(value["run_id"], []).append(value)
     yield from _missing(here, cell, kept, shown)
-    yield from _sweeps(here, valid)
+    yield from _sweeps(here, valid, folder)
     for run_id, copies in valid.items():
         at = replace(here, run_id=run_id)
         record = max(copies, key=lambda one: int(one["rev"]))
@@ -122,8 +122,8 @@ def _missing(here: Finding, cell: dict[str, Any], kept: list[Any], shown: list[A
         yield replace(unknown, words="this cell was run, and no run is recorded in it")
 
 
-def _sweeps(here: Finding, valid: dict[str, list[dict[str, Any]]]) -> Iterator[Finding]:
-    """Whether the entries of a sweep are those its summary counts."""
+def _sweeps(here: Finding, valid: dict[str, list[dict[str, Any]]], folder: Path) -> Iterator[Finding]:
+    """Whether the entries of a sweep are those its summary counts, and it says of them what their records say."""
     latest = [max(copies, key=lambda one: int(one["rev"])) for copies in valid.values()]
     members: dict[str, list[dict[str, Any]]] = {}
     for one in latest:
@@ -132,7 +132,12 @@ def _sweeps(here: Finding, valid: dict[str, list[dict[str, Any]]]) -> Iterator[F
     heads = {one["run_id"]: one for one in latest if one.get("kind") == SWEEP}
     for sweep in heads.keys() | members.keys() if len(latest) < MAX_RUNS else ():
         head = heads.get(sweep)
-        problem = wrong_sweep(head, members.get(sweep, [])) if head else "the summary of its sweep is not there"
+        held = members.get(sweep, [])
+        problem = (
+            (wrong_sweep(head, held) or told_otherwise(head, held, folder))
+            if head
+            else "the summary of its sweep is not there"
+        )
         yield replace(here, run_id=sweep, what="sweep", result=DIFFERS if problem else OK, words=problem)
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.record.model import altered_body
+from wan_notebook.words.phrases import shortened
 from wan_notebook.words.privacy import TEXTS
 
 if TYPE_CHECKING:
@@ -16,12 +17,14 @@ __all__ = [
     "another_entry",
     "another_run",
     "another_story",
+    "another_sweep",
     "wrong_cost",
     "wrong_course",
     "wrong_request",
     "wrong_sweep",
 ]
 
+MOST_VALUE = 200  # characters of a text in a sweep's summary and entries
 SLACK = 60  # seconds: a clock may be set while a job runs
 MADE = "downloaded"
 NO_CLIP = ("FAILED", "CANCELED")  # the service's words
@@ -138,11 +141,40 @@ def another_entry(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     sent = (record["request"]["sent"] or {}).get("parameters") or {}
     names = [name for name in ("model", "simulated") if entry[name] != record[name]]
     names += [name for name, value in entry["values"].items() if sent.get(name, value) != value]
+    texts = {
+        name: text for name, text in ((record["request"]["sent"] or {}).get("input") or {}).items() if name in TEXTS
+    }
+    for name, text in texts.items():
+        value = entry["values"].get(name)
+        names += [name] if isinstance(text, str) and value not in (None, shortened(text, MOST_VALUE)) else []
     names += ["seed"] if entry["seed"] not in (None, sent.get("seed")) else []
     if record["run_id"] == entry["run_id"]:
         names += ["task_id"] if entry["task_id"] != record["task_id"] else []
         names += ["amount"] if entry["amount"] != (record["cost"] or {}).get("amount") else []
     return ", ".join(dict.fromkeys(names))
+
+
+def another_sweep(head: Mapping[str, Any], record: Mapping[str, Any], *, own: bool) -> str:
+    """What a sweep's summary says of all its runs and the whole record of one of them says otherwise.
+
+    ``own`` is whether that is the run itself, and not an earlier one whose clip it shows.
+    """
+    request = record["request"]
+    sent = {**((request["sent"] or {}).get("input") or {}), **((request["sent"] or {}).get("parameters") or {})}
+    names = []
+    for name, value in head["asked"].items():
+        if name in TEXTS:
+            said, known = sent.get(name), bool(value) and request["sent"] is not None
+        elif own:
+            said = request["asked"].get(name)
+            known = value is not None or (name in request["given"] and said is not None)
+        else:
+            said, known = sent.get(name), value is not None and name in sent
+        if known and value != (shortened(said, MOST_VALUE) if isinstance(said, str) else said):
+            names.append(name)
+    if own:
+        names += [name for name in ("region", "endpoint", "private") if head[name] not in (None, record[name])]
+    return ", ".join(names)
 
 
 def wrong_sweep(head: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
+from wan_notebook.record.claims import MOST_VALUE, another_sweep
 from wan_notebook.record.documents import inside
 from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import SCHEMA_VERSION, asked, cost_facts, digest, relative
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["MEMBER", "SWEEP", "record_of_sweep", "whole_of"]
+__all__ = ["MEMBER", "SWEEP", "record_of_sweep", "told_otherwise", "whole_of"]
 
 SWEEP, MEMBER = "sweep", "member"  # what ``kind`` says
-MOST_VALUE, MOST_ERROR, MOST_VALUES = 200, 300, 20  # characters; fields
+MOST_ERROR, MOST_VALUES = 300, 20  # characters; fields
 
 
 def record_of_sweep(
@@ -160,6 +161,15 @@ def whole_of(entry: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any] | N
         return None, f"{path.name} tells of another request"
     inputs = [_moved(item, clip) for item in said["inputs"]]
     return _signed({**said, "clip": {**said["clip"], "path": clip["path"]}, "inputs": inputs}), ""
+
+
+def told_otherwise(head: Mapping[str, Any], members: Sequence[Mapping[str, Any]], folder: Path) -> str:
+    """What a sweep's summary says of all its runs and a whole record beside one of their clips does not, in words."""
+    for entry in members:
+        record = whole_of(entry, folder)[0] if entry["clip"] else None
+        if record and (other := another_sweep(head, record, own=record["run_id"] == entry["run_id"])):
+            return f"the record beside the clip of {entry['run_id']} tells otherwise: {other}"
+    return ""
 
 
 def _moved(item: Mapping[str, Any], clip: Mapping[str, Any]) -> dict[str, Any]:
