@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hostile import PENDING, Answer, Gate, Hostile
 from processes import KEY, PHOTO, run, start, until
 
 import wan_notebook as wan
+from wan_notebook.hall.session import session
 from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.moves import follow_moves, moved_notebook, places
 from wan_notebook.ledger.runs import Run
@@ -143,6 +145,31 @@ def test_a_folder_that_is_renamed_while_a_job_runs_is_said_on_its_card(tmp_path,
         gate.let.set()
         assert job.result(60).path.parent == old / "clips"
         assert any("old/clips was made anew for the clip" in note for note in job.update.notes)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows renames no folder that a process works in")
+def test_a_clip_comes_into_the_folder_its_notebook_is_in_now(tmp_path, clip, monkeypatch):
+    old, new, quick = tmp_path / "old" / "project", tmp_path / "new" / "project", {"X-Wan-Simulator": "speed=100"}
+    old.mkdir(parents=True)
+    monkeypatch.chdir(old)  # as a kernel does
+    with Hostile() as server:
+        gate = Gate(body=PENDING, headers=quick)
+        output = {"task_id": "task-1", "task_status": "SUCCEEDED", "video_url": f"{server.root}/clip.mp4"}
+        server.on("POST", SUBMIT, gate)
+        server.on("GET", "/tasks/task-1", Answer(body={"output": output}, headers=quick))
+        server.on("GET", "/clip.mp4", Answer(body=clip))
+        given = {"duration": 2, "audio": False, "base_url": server.base_url, "api_key": KEY}
+        job = wan.submit(prompt="Away.", image=PHOTO, **given)
+        assert gate.arrived.wait(30)
+        old.parent.rename(new.parent)
+        gate.let.set()
+        assert job.result(60).path.parent == new / "wan_outputs"
+    assert not old.parent.exists()
+    assert any("the clip lies in project/wan_outputs" in note for note in job.update.notes)
+    row = session().ledger.run(job.run_id)
+    assert (row.folder, row.clip_path) == (str(new), str(job.result().path))
+    told = job.record
+    assert all((new / item["path"]).is_file() for item in (told["clip"], *told["inputs"]))
 
 
 @pytest.mark.full

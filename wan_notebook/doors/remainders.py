@@ -6,7 +6,6 @@ import json
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.engine.job import Job, Verbs
@@ -90,7 +89,6 @@ def gathered(sweep_id: str, pick_up: Callable[..., Job | str]) -> Remainder | No
         shape=_shape_of(values),
         created=min(run.created_at for run in rows),
         notes=(),
-        folder=Path(rows[0].folder) if rows[0].folder else None,
     )
     said: list[str] = []
     jobs: list[Job] = []

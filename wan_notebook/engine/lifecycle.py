@@ -14,6 +14,7 @@ from wan_notebook.engine.companion import accompany, go_along
 from wan_notebook.engine.reconcile import NotAcceptedError, choices, recover
 from wan_notebook.engine.submission import NOT_YET, OvertakenError, Submission, aside
 from wan_notebook.engine.turnstile import picked_up, set_down
+from wan_notebook.engine.whereabouts import identity
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     InvalidRequestError,
@@ -58,6 +59,7 @@ class Life(Submission):
         WanError
             Why there is none.
         """
+        self.home = await asyncio.to_thread(identity, self.picture().folder)
         if (source := self.picture().from_run) is not None:
             return await self._go_along(source)
         if self.picture().state is JobState.SUBMITTING:

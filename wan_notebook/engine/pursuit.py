@@ -18,6 +18,7 @@ from wan_notebook.engine.clips import discard
 from wan_notebook.engine.delivery import SAFE, deliver
 from wan_notebook.engine.reconcile import LOST
 from wan_notebook.engine.settlement import settle
+from wan_notebook.engine.whereabouts import Identity, go_after
 from wan_notebook.errors import ConfigurationError, ServiceError, TransportError
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.request.recalled import RecalledRequest
@@ -27,7 +28,6 @@ from wan_notebook.service.inquiries import CANCEL_WORDS, cancel, identify, may_m
 from wan_notebook.tasks import JobState, TaskStatus
 from wan_notebook.words.forecast import Forecast
 from wan_notebook.words.instants import epoch
-from wan_notebook.words.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,7 +46,6 @@ Refusal = TransportError | ServiceError
 LOST_WITHOUT = "this job goes on, but a restarted kernel will not find it, and no other one knows it was paid"
 TROUBLE = "network trouble, the task is still yours"
 LEDGER = "the ledger "  # how what is said of it begins
-MADE_ANEW = "the folder of the notebook was renamed or removed meanwhile: {} was made anew for the clip"
 NO_WORD = "the service gives no word of the task, which is still yours"
 NOT_UNDER_THIS_KEY = "it does not know it under this key: is it of another account or region?"
 
@@ -99,6 +98,8 @@ class Pursuit:
     ----------
     look : asyncio.Event
         Set where it is worth looking at once.
+    home : Identity or None
+        By which the notebook's folder is known again.
     foreign : bool
         Whether the task was submitted with another key than the one that is used now.
     """
@@ -109,6 +110,7 @@ class Pursuit:
         self.look = asyncio.Event()
         self.door = contextlib.AsyncExitStack()  # held by a member of a sweep whose turn it is
         self._client: WanClient | None = None
+        self.home: Identity | None = None
         self.foreign = self.journal.foreign()
 
     async def connect(self) -> WanClient:
@@ -243,8 +245,7 @@ class Pursuit:
             raise ended_without_clip(task, self.picture())
         task = await self._learn(client, task)
         self.tell(state=JobState.DOWNLOADING, cost=self._cost(task))
-        if not await asyncio.to_thread(self.outputs.is_dir):
-            self.note(MADE_ANEW.format(shown("/".join(self.outputs.parts[-2:]))))
+        await go_after(self)
         clip = await deliver(
             client,
             task,

@@ -16,7 +16,7 @@ from wan_notebook.errors import BudgetError, WanError
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.identity import reuse_key
-from wan_notebook.ledger.moves import follow_moves
+from wan_notebook.ledger.moves import follow_moves, move
 from wan_notebook.ledger.page import Page
 from wan_notebook.ledger.rows import later_row, money
 from wan_notebook.ledger.runs import OVER, Run
@@ -26,6 +26,7 @@ from wan_notebook.words.privacy import hushed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from wan_notebook.engine.spending import Terms
     from wan_notebook.facts.nouns import RateLimit
@@ -133,6 +134,10 @@ class Journal(Page):
     def catch_up(self) -> None:
         """Follow this folder and its project where they were renamed or moved since the ledger heard of them."""
         self._safely(lambda: follow_moves(self.ledger, self._run.folder, self._run.project))
+
+    def moved(self, old: Path, new: Path) -> None:
+        """This run's folder has a new name."""
+        self._safely(lambda: move(self.ledger, str(old), str(new)))
 
     def twin(self) -> Run | None:
         """A run of the same request that could be used instead, if it were of the same kind, real or simulated."""

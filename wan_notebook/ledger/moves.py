@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wan_notebook.ledger.runs import Run
     from wan_notebook.ledger.store import Ledger
 
-__all__ = ["follow_moves", "moved_notebook", "places"]
+__all__ = ["follow_moves", "move", "moved_notebook", "places", "rebased"]
 
 PROOFS = 3  # clips of a folder that are looked for, of the latest ones and of the first ones
 NEWEST = "folder = ? AND clip_path IS NOT NULL"
@@ -35,7 +35,7 @@ def follow_moves(ledger: Ledger, *folders: str | None) -> None:
         here = [run for run in saved.values() if _is_clip(Path(_rebased(run.clip_path, old, new) or ""), run)]
         moved = [run for run in here if run.clip_path != _rebased(run.clip_path, old, new)]
         if moved and _left(ledger, old, moved):
-            _move(ledger, old, new)  # looked at last: it may be on a disk that does not answer
+            move(ledger, old, new)  # looked at last: it may be on a disk that does not answer
 
 
 def moved_notebook(run: Run, notebook: Path) -> Run:
@@ -81,8 +81,8 @@ def _is_clip(path: Path, run: Run) -> bool:
         return False
 
 
-def _move(ledger: Ledger, old: str, new: str) -> None:
-    """Everything of a folder and below it; what it cost counts for either place."""
+def move(ledger: Ledger, old: str, new: str) -> None:
+    """Write down a new name of a folder, for everything in it and below it; what it cost counts for either place."""
     below = old.rstrip(os.sep) + os.sep
     where = "folder = ? OR substr(folder, 1, ?) = ?"
     runs = ledger.runs(where, (old, len(below), below), forgotten=True)
@@ -103,6 +103,9 @@ def _rebased(path: str | None, old: str, new: str) -> str | None:
     >>> _rebased("/a/b/clip.mp4", "/a/b", "/c"), _rebased("/a/bc", "/a/b", "/c"), _rebased("/a/b", "/a/b", "/c")
     ('/c/clip.mp4', '/a/bc', '/c')
     """
-    if path is None or not Path(path).is_relative_to(old):
-        return path
-    return str(Path(new) / Path(path).relative_to(old))
+    return path and str(rebased(Path(path), Path(old), Path(new)))
+
+
+def rebased(path: Path, old: Path, new: Path) -> Path:
+    """``path`` with ``new`` in place of ``old``, where it lies there."""
+    return new / path.relative_to(old) if path.is_relative_to(old) else path

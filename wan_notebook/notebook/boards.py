@@ -25,7 +25,6 @@ from wan_notebook.windows.tally import Tally, price_of, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from wan_notebook.engine.job import Job
     from wan_notebook.tasks import JobUpdate
@@ -53,15 +52,11 @@ class Board:
     created : float
         Seconds since the epoch.
     notes : sequence of str
-    folder : Path
-        The notebook's folder.
     """
 
-    def __init__(
-        self, sweep_id: str, *, name: str | None, shape: str, created: float, notes: Sequence[str], folder: Path | None
-    ) -> None:
+    def __init__(self, sweep_id: str, *, name: str | None, shape: str, created: float, notes: Sequence[str]) -> None:
         self.sweep_id, self.name, self.shape, self.created = sweep_id, name, shape, created
-        self.notes, self.folder = list(notes), folder
+        self.notes = list(notes)
         self.outlook: list[str] = []  # what was expected of it, said until it is over
         self.rev = int((time.time() - created) * 2 / SHOWN_EVERY)
         self.jobs: JobSet | None = None  # the one that is at work
@@ -173,7 +168,6 @@ class Board:
             price=price_of(update.cost for update in updates if update.cost and update.state not in FREE),
             limits=_limits(updates),
             notes=[*self.notes, *(self.outlook if tally.open else [])],
-            folder=self.folder,
         )
 
     def _usually(self, update: JobUpdate) -> Sequence[float]:

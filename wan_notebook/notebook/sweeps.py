@@ -191,7 +191,6 @@ def launch(
         shape=str(grid),
         created=time.time(),
         notes=notes,
-        folder=frontend.notebook_folder(),
     )
     terms = arguments.terms(force=force, yes=yes, max_cost=max_cost)
     digits = len(str(len(grid.members) - 1))

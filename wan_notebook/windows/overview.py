@@ -55,8 +55,6 @@ class Sweep:
     limits : str
         How many run at once.
     notes : sequence of str
-    folder : Path
-        The notebook's folder; links are relative to it.
     """
 
     name: str | None
@@ -71,7 +69,6 @@ class Sweep:
     price: str
     limits: str
     notes: Sequence[str] = ()
-    folder: Any = None
 
     @property
     def simulated(self) -> bool:
@@ -201,7 +198,7 @@ def _table(sweep: Sweep) -> Html | None:
     for place, (values, update) in enumerate(sweep.members[:SHOWN]):
         own = [shortened(clean(values[name]), VALUE) for name in names]
         seed = [] if "seed" in names else [update.seed]
-        lines.append([f"#{place}", *own, *seed, _state(update), _clip(update, sweep)])
+        lines.append([f"#{place}", *own, *seed, _state(update), _clip(update)])
     headings = ["#", *names, *([] if "seed" in names else ["seed"]), "State", "Clip"]
     more = len(sweep.members) - SHOWN
     rest = tag("div", f"… and {more} more: {sweep.handle}.rows()", style=MUTED) if more > 0 else None
@@ -219,10 +216,10 @@ def _state(update: JobUpdate) -> str:
     return {JobState.PLANNED: "not sent yet", JobState.WAITING: "next"}.get(update.state, update.state.value)
 
 
-def _clip(update: JobUpdate, sweep: Sweep) -> object:
+def _clip(update: JobUpdate) -> object:
     if update.clip is None:
         return "–"
-    link, name = relative_link(update.clip.path, sweep.folder), update.clip.path.name
+    link, name = relative_link(update.clip.path, update.folder), update.clip.path.name
     return tag("a", name, href=link, style=WRAP_ANYWHERE) if link else code(name)
 
 
