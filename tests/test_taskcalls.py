@@ -272,6 +272,8 @@ def test_fetch_shows_a_task_without_its_signed_address(sim, curl):
     assert (found.task_id, found.status, found.orig_prompt) == (task_id, "SUCCEEDED", "A cat.")
     assert found.video_url.startswith("http")
     assert "Signature" not in repr(found)
+    assert f"submit_time='{found.submit_time} (UTC+8, inferred)'" in repr(found)
+    assert found.submit_time.count("UTC") == 0, "what the service said is kept as it said it"
     assert wan.fetch("nobody-knows-this", **at(sim)).status == "UNKNOWN"
 
 

@@ -105,6 +105,7 @@ def test_fetch_shows_a_task_and_fails_for_one_nobody_knows(shell, slow):
     assert f"task_id: {task_id}\ntask_status: PENDING\n" in shell("fetch", task_id, at=slow.sim).out
     slow.finish(task_id)
     said = json.loads(shell("fetch", task_id, "--json").out)
+    assert f"end_time: {said['end_time']} (UTC+8, inferred)\n" in shell("fetch", task_id).out
     assert (said["task_status"], said["usage"]["duration"]) == ("SUCCEEDED", 2)
     assert said["video_url"].startswith("http")
     unknown = shell("fetch", "nobody-knows-this")

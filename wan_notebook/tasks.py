@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.facts.zones import Timed
 from wan_notebook.media import sheets, stills
 from wan_notebook.words.instants import instant, iso_utc
 
@@ -92,8 +93,8 @@ class Usage:
         return self.duration
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, repr=False)
+class Task(Timed):
     """A task at the service, as last heard of.
 
     ``task_status`` is the raw word of the service; :attr:`status` is that word if it is a known one, else RUNNING

@@ -11,6 +11,7 @@ from wan_notebook.config import Settings
 from wan_notebook.doors.generation import as_text, left, progress
 from wan_notebook.doors.taskcalls import cancel, fetch, join, list_tasks
 from wan_notebook.doors.taskmagics import since_hours
+from wan_notebook.facts.zones import TIMES, zoned
 from wan_notebook.service.inquiries import not_known
 from wan_notebook.tasks import TaskStatus
 from wan_notebook.words.phrases import clean
@@ -51,7 +52,9 @@ def fetched(task_id: str, *, region: str | None, as_json: bool) -> int:
     """Show a task as it is now; returns the exit code, 1 for one the service does not know."""
     task = fetch(task_id, region=region)
     said = {name: value for name, value in asdict(task).items() if value is not None}
-    click.echo(as_text(said) if as_json else "\n".join(f"{name}: {clean(value)}" for name, value in said.items()))
+    zoned_times = {name: zoned(said[name]) for name in TIMES if name in said}
+    lines = (f"{name}: {clean(value)}" for name, value in {**said, **zoned_times}.items())
+    click.echo(as_text(said) if as_json else "\n".join(lines))
     if task.status is TaskStatus.UNKNOWN:
         click.echo(f"The service does not know this task: {not_known()}.", err=True)
     return int(task.status is TaskStatus.UNKNOWN)

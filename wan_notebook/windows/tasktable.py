@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.facts.catalog import catalog
+from wan_notebook.facts.zones import zone
 from wan_notebook.service.listing import TaskRow
 from wan_notebook.words.markup import MUTED, bullets, columns, tag
 from wan_notebook.words.phrases import clean, moment, shortened
@@ -23,7 +24,7 @@ EVERYBODYS = (
 CLOCK = "Times are those of the simulator's own clock, which runs faster or slower than this machine's."
 MORE = "There are more: raise the limit, or filter."
 ZONE = (
-    "Times of a filter go out as Beijing time (UTC+8), which is inferred, not documented: "
+    "Times of a filter go out as Beijing time ({zone}), which is inferred, not documented: "
     "look a few hours wider if a task is missing."
 )
 
@@ -61,7 +62,7 @@ class TaskList(list[TaskRow]):
             EVERYBODYS.format(hours=catalog().service.list_hours),
             *([CLOCK] if self.simulated else []),
             *([MORE] if self.more else []),
-            *([ZONE] if self._by_time else []),
+            *([ZONE.format(zone=zone())] if self._by_time else []),
         ]
 
     @property
