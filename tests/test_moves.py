@@ -19,6 +19,7 @@ from wan_notebook.ledger.moves import follow_moves, moved_notebook, places
 from wan_notebook.ledger.runs import Run
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.notebook.leftovers import of_this_notebook
+from wan_notebook.simulator import Simulator
 
 CLIP = b"a clip"
 SAVED = {"clip_sha256": hashlib.sha256(CLIP).hexdigest(), "clip_bytes": len(CLIP)}
@@ -165,11 +166,29 @@ def test_a_clip_comes_into_the_folder_its_notebook_is_in_now(tmp_path, clip, mon
         gate.let.set()
         assert job.result(60).path.parent == new / "wan_outputs"
     assert not old.parent.exists()
-    assert any("the clip lies in project/wan_outputs" in note for note in job.update.notes)
+    assert any("the clip goes to project/wan_outputs" in note for note in job.update.notes)
     row = session().ledger.run(job.run_id)
     assert (row.folder, row.clip_path) == (str(new), str(job.result().path))
     told = job.record
     assert all((new / item["path"]).is_file() for item in (told["clip"], *told["inputs"]))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows renames no folder that a process works in")
+def test_members_of_a_sweep_that_wait_go_along_with_their_folder(tmp_path, monkeypatch):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    monkeypatch.chdir(old)
+    with Simulator(speed=1000, render="shape") as service:
+        given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "yes": True}
+        with service.hold_submits() as held:
+            grid = wan.sweep(prompt="Away.", image=PHOTO, seed=[1, 2, 3], **given)
+            held.wait(30)
+            until(lambda: all(job.update.media for job in grid))
+            old.rename(new)
+        clips = grid.result(60)
+    assert {clip.path.parent for clip in clips} == {new / "wan_outputs"}
+    assert not old.exists()
+    assert all(f'href="wan_outputs/{clip.path.name}"' in grid._repr_mimebundle_()["text/html"] for clip in clips)
 
 
 @pytest.mark.full

@@ -14,7 +14,7 @@ from wan_notebook.engine.companion import accompany, go_along
 from wan_notebook.engine.reconcile import NotAcceptedError, choices, recover
 from wan_notebook.engine.submission import NOT_YET, OvertakenError, Submission, aside
 from wan_notebook.engine.turnstile import picked_up, set_down
-from wan_notebook.engine.whereabouts import identity
+from wan_notebook.engine.whereabouts import go_after, identity
 from wan_notebook.errors import (
     AmbiguousSubmitError,
     InvalidRequestError,
@@ -118,6 +118,7 @@ class Life(Submission):
         del media
         self.tell(sent=sent, media=tuple(light.values()))
         await self.door.enter_async_context(self._plan.turnstile.door(update.request.model))
+        await go_after(self)
         return await picked_up(light, self.picture().kept)
 
     async def _go_along(self, source: str) -> Clip:

@@ -245,7 +245,7 @@ class Pursuit:
             raise ended_without_clip(task, self.picture())
         task = await self._learn(client, task)
         self.tell(state=JobState.DOWNLOADING, cost=self._cost(task))
-        await go_after(self)
+        await go_after(self, saving=True)
         clip = await deliver(
             client,
             task,

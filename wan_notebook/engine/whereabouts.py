@@ -21,7 +21,7 @@ __all__ = ["Identity", "go_after", "identity"]
 Identity = tuple[int, int]
 
 MADE_ANEW = "the folder of the notebook was renamed or removed meanwhile: {} was made anew for the clip"
-RENAMED = "the folder of the notebook was renamed meanwhile: the clip lies in {}"
+RENAMED = "the folder of the notebook was renamed meanwhile: the clip goes to {}"
 
 
 def identity(folder: Path | None) -> Identity | None:
@@ -33,8 +33,8 @@ def identity(folder: Path | None) -> Identity | None:
     return (known.st_dev, known.st_ino) if known is not None and known.st_ino else None
 
 
-async def go_after(life: Pursuit) -> None:
-    """Let a job save its clip in its notebook's folder, wherever that is now."""
+async def go_after(life: Pursuit, *, saving: bool = False) -> None:
+    """Let a job read and save in its notebook's folder, wherever that is now; ``saving``: where it is not, say so."""
     old = life.picture().folder
     new = await asyncio.to_thread(_now, old, life.home)
     if old is not None and new is not None and new != old:
@@ -43,7 +43,7 @@ async def go_after(life: Pursuit) -> None:
         life.tell(folder=new, kept=kept)
         await asyncio.to_thread(life.journal.moved, old, new)
         life.note(RENAMED.format(_end_of(life.outputs)))
-    elif not await asyncio.to_thread(life.outputs.is_dir):
+    elif saving and not await asyncio.to_thread(life.outputs.is_dir):
         life.note(MADE_ANEW.format(_end_of(life.outputs)))
 
 
