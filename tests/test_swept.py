@@ -113,6 +113,11 @@ def test_a_summary_that_says_otherwise_than_the_records_beside_the_clips_is_foun
     assert "beside the clip" in found[0].words
 
 
+def test_a_simulator_that_was_started_again_meanwhile_is_no_tampering(notebook):
+    rewritten(notebook, lambda held: (held[0].update(endpoint="http://127.0.0.1:1/api/v1"), resealed(held[0])))
+    assert wan.verify(notebook).ok
+
+
 def test_a_prompt_that_varies_is_compared_too(notebook):
     rewritten(notebook, lambda held: (held[1]["values"].update(prompt="It dances."), resealed(held[1])))
     assert [f.what for f in wan.verify(notebook).findings if f.result == "differs"] == ["side file"]

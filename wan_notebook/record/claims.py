@@ -173,7 +173,10 @@ def another_sweep(head: Mapping[str, Any], record: Mapping[str, Any], *, own: bo
         if known and value != (shortened(said, MOST_VALUE) if isinstance(said, str) else said):
             names.append(name)
     if own:
-        names += [name for name in ("region", "endpoint", "private") if head[name] not in (None, record[name])]
+        fixed = (
+            ("region", "private") if head["simulated"] else ("region", "private", "endpoint")
+        )  # it has a port each time
+        names += [name for name in fixed if head[name] not in (None, record[name])]
     return ", ".join(names)
 
 
