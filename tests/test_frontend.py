@@ -282,6 +282,30 @@ class TestTheLineToThePlugin:
         pages = 2
         assert turns() == {others[0]: 0, others[1]: 1}
 
+    def test_what_belongs_below_a_form_is_written_first_by_the_page_that_ran_its_cell(self, fresh: FrontEnd) -> None:
+        fresh.run("pages = frontend.form_pages(); pages.know('form')")
+
+        def asks(page: str | None = None) -> str:
+            comm = fresh.attach(page=page)
+            fresh.say("comm_msg", comm, {"type": "attach", "runs": [], "forms": ["form"]})
+            fresh.until(lambda: fresh.lines.count(comm) == 2)
+            return comm
+
+        def turns(pages: int) -> dict[str, int]:
+            known = len(fresh.heard)
+            fresh.run("pages.beside('form', 'part', lambda: bundle(1))")
+            fresh.until(lambda: len(fresh.heard) >= known + pages)
+            return {line: said["turn"] for line, said in zip(fresh.lines[known:], fresh.heard[known:], strict=True)}
+
+        others = [asks("another"), asks("a third")]
+        assert turns(2) == {others[0]: 2, others[1]: 1}  # the click's outputs reach the page that ran the cell
+        mine = asks()
+        fresh.until(lambda: fresh.lines.count(mine) == 3)
+        assert fresh.heard[-1]["turn"] == 0
+        assert turns(3) == {mine: 0, others[1]: 1, others[0]: 2}
+        fresh.say("comm_close", mine)
+        assert turns(2) == {others[1]: 0, others[0]: 1}
+
     def test_only_ids_are_believed_and_only_a_thousand_of_them(self, fresh: FrontEnd) -> None:
         fresh.run("asked = []; frontend.listen(lambda run: asked.append(run))")
         comm = fresh.attach("../a", "<b>", "", "x" * 65, 7, None, ["a"], {"a": 1}, "good", "good", "a\n")

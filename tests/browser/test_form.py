@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.browser
 MIME = "application/vnd.wan-notebook.v1+json"
 TYPED_KEY = "sk-typed-fedcba9876543210"
 FORM = 1  # the cell with %wan_form
+TURN_MS = 10_500  # after which the second of two pages has written what the first could not
 FOCUSED = "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
 
 
@@ -46,8 +47,13 @@ def service() -> Iterator[Simulator]:
 @pytest.fixture
 def opened(lab: Desk, service: Simulator, photos: Path) -> NotebookPage:
     """A notebook that shows a form."""
-    shutil.copytree(photos, lab.folder / "images")
-    notebook = lab.open(lab.write("form.ipynb", ["%load_ext wan_notebook", "%wan_form", "6 * 7"]), width=1000)
+    return form_at(lab, service, photos)
+
+
+def form_at(desk: Desk, service: Simulator, photos: Path) -> NotebookPage:
+    """Open a notebook and show a form in it."""
+    shutil.copytree(photos, desk.folder / "images")
+    notebook = desk.open(desk.write("form.ipynb", ["%load_ext wan_notebook", "%wan_form", "6 * 7"]), width=1000)
     notebook.execute(
         f"import os; os.environ.update(DASHSCOPE_HTTP_BASE_URL={service.base_url!r}, DASHSCOPE_API_KEY={TYPED_KEY!r})"
     )
@@ -83,8 +89,7 @@ def test_a_form_is_filled_in_and_each_click_adds_a_card_to_its_own_cell(opened: 
     assert generate.is_disabled()
     page.get_by_label("Image", exact=True).fill("images/chelsea.png")
     page.get_by_text("451 × 300 pixels").wait_for()
-    page.get_by_label("Duration", exact=True).fill("2")
-    page.get_by_label("Duration", exact=True).press("Tab")
+    page.get_by_label("Duration", exact=True).select_option("2")
     page.get_by_label("Audio", exact=True).uncheck()
     page.get_by_text("about 0.05 USD").wait_for()
 
@@ -237,16 +242,22 @@ def test_a_cell_is_inserted_below_and_makes_the_same_request(opened: NotebookPag
 def test_a_form_is_filled_from_a_run_of_this_notebook(opened: NotebookPage) -> None:
     page = opened.page
     filled(opened, "The cat remembers.")
-    page.get_by_label("Duration", exact=True).fill("3")
-    page.get_by_label("Duration", exact=True).press("Tab")
+    page.get_by_label("Duration", exact=True).select_option("3")
     page.get_by_role("button", name="Generate", exact=True).click()
     all_downloaded(opened, 1)
+    page.get_by_text("0 spent: made before").wait_for()
+    page.get_by_role("button", name="Generate", exact=True).click()
+    all_downloaded(opened, 2)
+    opened.save()
+    assert opened.runs(FORM)[1]["from_run"] == opened.runs(FORM)[0]["run_id"]
     seed = opened.runs(FORM)[0]["request"]["sent"]["parameters"]["seed"]
     filled(opened, "Something else.")
     page.get_by_role("button", name="Load record").click()
     run = page.get_by_label("Recorded run", exact=True)
     run.wait_for()
     page.wait_for_function("e => e.options.length > 1", arg=run.element_handle())
+    titles = run.evaluate("e => [...e.options].map(o => o.textContent)")
+    assert ["The cat remembers." in title for title in titles].count(True) == 1, "what only shows it is no line"
     run.select_option(index=1)
     page.get_by_role("button", name="Fill the form").click()
     page.get_by_text("Filled from run-").wait_for()
@@ -305,26 +316,79 @@ def test_a_form_without_its_kernel_leaves_a_line_that_says_what_to_do(opened: No
     assert opened.complaints == []
 
 
+STOPS = "input, textarea, select, button, a, summary, video, [tabindex], [contenteditable]"
+
+
+def heard(notebook: NotebookPage) -> dict[str, dict[str, Any]]:
+    """What a screen reader is told of each tab stop of the form, by their names: role, description, invalid."""
+    session = notebook.page.context.new_cdp_session(notebook.page)
+    at = session.send("DOM.getDocument")["root"]
+    at = session.send("DOM.querySelector", {"nodeId": at["nodeId"], "selector": ".jp-OutputArea-output .widget-vbox"})
+    stops: dict[str, dict[str, Any]] = {}
+    for node in session.send("DOM.querySelectorAll", {**at, "selector": STOPS})["nodeIds"]:
+        (one,) = session.send("Accessibility.getPartialAXTree", {"nodeId": node, "fetchRelatives": False})["nodes"]
+        said = {prop["name"]: prop["value"].get("value") for prop in one.get("properties", [])}
+        if one["ignored"] or not said.get("focusable"):
+            continue
+        name, description = (one.get(what, {}).get("value", "") for what in ("name", "description"))
+        assert name, one
+        assert name not in stops, one
+        stops[name] = {"role": one["role"]["value"], "description": description, "invalid": said.get("invalid")}
+    session.detach()
+    return stops
+
+
 @pytest.mark.full
-def test_every_control_has_a_name(opened: NotebookPage) -> None:
+def test_a_screen_reader_is_told_what_every_field_is_for_and_what_is_wrong_with_it(opened: NotebookPage) -> None:
     page = opened.page
     page.get_by_role("button", name="More settings").click()
     page.get_by_role("button", name="Load record").click()
     page.get_by_label("Recorded run", exact=True).wait_for()
-    controls = page.locator(".jp-OutputArea-output").locator("input:visible, textarea:visible, select:visible")
-    assert controls.count() > 20
-    said = (
-        "all => all.map(e => [e.labels?.[0]?.textContent.trim(), e.outerHTML.slice(0, 200)]).filter(([name]) => !name)"
-    )
-    assert controls.evaluate_all(said) == []
+    stops = heard(opened)
+    assert len(stops) > 20
+    fields = {name: one for name, one in stops.items() if one["role"] != "button"}
+    said_by_themselves = {"Recorded run", "or the clip it lies beside"}
+    assert {name for name, one in fields.items() if not one["description"]} == said_by_themselves
+    assert "0 / 1500 characters" in stops["Prompt"]["description"]
+    assert {one["invalid"] for one in fields.values()} <= {"false", None}
+
+    page.get_by_label("Image", exact=True).fill("images/chelse.png")
+    page.get_by_label("Seed", exact=True).fill("a dozen")
+    page.get_by_role("alert").filter(has_text="Did you mean chelsea.png?").wait_for()
+    page.wait_for_function("document.querySelectorAll('[aria-invalid=true]').length === 2")
+    stops = heard(opened)
+    assert sorted(name for name, one in stops.items() if one["invalid"] == "true") == ["Image", "Seed"]
+    assert "Did you mean chelsea.png?" in stops["Image"]["description"]
+    assert "whole number" in stops["Seed"]["description"]
+    page.get_by_label("Seed", exact=True).fill("12")
+    page.wait_for_function("document.querySelectorAll('[aria-invalid=true]').length === 1")
+    assert opened.complaints == []
 
 
-@pytest.fixture
-def pictures(request: pytest.FixtureRequest) -> Path:
-    """Where screenshots are kept to be looked at."""
-    folder = request.config.rootpath / "test-output"
-    folder.mkdir(exist_ok=True)
-    return folder
+@pytest.mark.full
+def test_two_people_have_a_shared_form_and_each_card_and_cell_is_there_once(
+    shared: Desk, service: Simulator, photos: Path
+) -> None:
+    mine = form_at(shared, service, photos)
+    theirs = shared.open(mine.path, width=1000)
+    # Of the document, not of what a page shows: JupyterLab puts at the end what another page replaced among several.
+    held = "model.cells.get(argument[0]).sharedModel.getOutputs().map(o => o.data ?? {})"
+    cards = f"{held}.map(d => d['{MIME}']?.state).filter(Boolean).join()"
+    dry = f"{held}.filter(d => d['text/plain']?.startsWith('Dry run')).length"
+    for number, page in enumerate((theirs, mine), 1):
+        filled(page, f"The cat yawns {number} times.")
+        page.page.get_by_role("button", name="Generate", exact=True).click()
+        page.page.get_by_role("button", name="Dry run").click()
+        for each in (mine, theirs):
+            done = ",".join(["downloaded"] * number)
+            each.until(f"{cards} === argument[1] && {dry} === 1", [FORM, done], timeout=60)
+    theirs.page.get_by_role("button", name="Insert as cell").click()
+    for each in (mine, theirs):
+        each.until("model.cells.length === 4")
+    theirs.page.wait_for_timeout(TURN_MS)  # whoever comes second looks only then
+    for each in (mine, theirs):
+        there = each.js(f"return [{cards}, {dry}, model.cells.length];", [FORM])
+        assert there == ["downloaded,downloaded", 1, 4]
 
 
 @pytest.mark.full
@@ -350,8 +414,8 @@ def test_how_the_form_looks(opened: NotebookPage, pictures: Path, monkeypatch: p
     page.get_by_role("button", name="Load record").click()
     page.get_by_label("Recorded run", exact=True).wait_for()
     page.get_by_label("Crop", exact=True).wait_for()
-    opened.screenshot(pictures / "form-dark.png", theme="dark")
     monkeypatch.setattr("servers.HEIGHT", 2400)
+    opened.screenshot(pictures / "form-dark.png", theme="dark")
     opened.screenshot(pictures / "form-narrow.png", width=600)
     assert scrolling(opened) == []
     page.get_by_role("button", name="Fewer settings").click()

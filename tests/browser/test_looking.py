@@ -47,8 +47,9 @@ def service() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def opened(lab: Desk, service: Simulator, photos: Path) -> NotebookPage:
+def opened(request: pytest.FixtureRequest, service: Simulator, photos: Path) -> NotebookPage:
     """A notebook in which eight clips were made."""
+    lab = request.getfixturevalue(getattr(request, "param", "lab"))
     shutil.copytree(photos, lab.folder / "images")
     cells = [MAKE, DONE, "wan.compare(jobs)", MORE, "%wan_gallery --notebook .", "%wan_gallery --notebook . --page 2"]
     notebook = lab.open(lab.write("looking.ipynb", cells), width=1100)
@@ -83,11 +84,12 @@ def sticks_out(page: NotebookPage, cell: int) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("opened", ["lab", "notebook7"], indirect=True)
 def test_players_of_a_comparison_start_pause_and_seek_together(opened: NotebookPage, pictures: Path) -> None:
     page = opened.page
     opened.run_cell(2)
     opened.until(READY, 8, timeout=60)
-    shoot(opened, pictures, "compare", 2)
+    shoot(opened, pictures, f"compare-{opened.server.kind}", 2)
     assert sticks_out(opened, 2) == []
     page.set_viewport_size({"width": 1100, "height": TALL})
     rows = f"new Set({PLAYERS}.map(v => Math.round(v.getBoundingClientRect().top))).size"

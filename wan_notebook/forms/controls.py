@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from ipywidgets import (
     HTML,
-    BoundedIntText,
     Button,
     Checkbox,
     Combobox,
     Dropdown,
     HBox,
-    IntSlider,
     Layout,
     Text,
     Textarea,
     VBox,
 )
-from traitlets import link
 
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.request.declaration import parameters
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["BESIDE", "ParameterField", "SeedField", "label", "sentence", "why_not"]
 
 WHOLE_ROW = ("text", "image", "sound")  # kinds that need the width
-LISTED = 3  # so many whole numbers are chosen from a list; more of them with a slider
+FIELD, BELOW = "wan-field", "wan-below"  # classes: the plugin tells the page that what is below describes the control
 ABOVE = {"flex_flow": "column", "align_items": "stretch", "width": "auto", "height": "auto", "margin": "0"}
 BESIDE = {"width": "auto", "margin": "0 0 0 6px"}
 LABELS = {"audio_url": "Sound to follow", "prompt_extend": "Rewrite the prompt"}  # where the field's name says less
@@ -67,7 +64,11 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         self.info, self.note = info, ""
         self.touched, self._quiet = False, False
         self._changed, self._wanted = changed, value
-        self.line = HTML(layout=Layout(margin="0", width="auto"))
+        self.add_class(FIELD)
+        self.line = HTML(layout=Layout(margin="0", width="auto", min_width="0"))
+        self.counter = HTML(layout=Layout(margin="0 0 0 auto", width="auto", flex="0 0 auto", display="none"))
+        # They are two, so that a problem which stays is not told again with every character.
+        self.below = HBox([self.line, self.counter], layout=Layout(width="100%", grid_gap="12px")).add_class(BELOW)
         self._build()
 
     @property
@@ -112,10 +113,11 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
             self._wanted = None
             self._set("")  # it must stay neither on the screen nor in the state of the widget
         look = f"border-left:3px solid {RED};padding-left:6px" if loud else MUTED
-        body = tag("div", words, role=loud and "status", style=f"{look};{WRAP};min-width:0")
-        count = self.count() and tag("div", self.count(), style=f"{MUTED};margin-left:auto;white-space:nowrap")
-        row = "display:flex;justify-content:space-between;gap:12px;line-height:1.4;min-height:1.4em"
-        self.line.value = str(tag("div", body, count, style=row))
+        shape = "line-height:1.4;min-height:1.4em"
+        self.line.value = str(tag("div", words, role=loud and "alert", style=f"{look};{shape};{WRAP}"))
+        count = self.count()
+        self.counter.layout.display = "" if count else "none"
+        self.counter.value = str(count and tag("div", count, style=f"{MUTED};{shape};white-space:nowrap"))
 
     def advice(self, problem: Problem) -> str:
         """A problem in words; the field's name and value stand above it already."""
@@ -133,7 +135,7 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         """Characters used and allowed, for texts."""
         if self.info.kind != "text" or self.info.limit is None:
             return ""
-        return f"{len(self.control.value.strip())} / {self.info.limit}"
+        return f"{len(self.control.value.strip())} / {self.info.limit} characters"
 
     def extras(self) -> list[Any]:
         """What stands beside the control."""
@@ -150,9 +152,6 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         beside = self.extras()
         if info.kind == "flag":
             control = Checkbox(value=bool(start), indent=False, **how)
-        elif info.kind == "integer" and len(choices) > LISTED and choices == tuple(range(choices[0], choices[-1] + 1)):
-            control = BoundedIntText(value=start, min=choices[0], max=choices[-1], style=LABEL, **how)
-            beside.append(self._slider(control))
         elif choices or (info.kind == "choice" and not info.applies):
             unsaid = [("not set", None)] if info.default is None else []
             options = [*unsaid, *((str(choice), choice) for choice in choices)]
@@ -172,22 +171,10 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         control.observe(self._edited, "value")
         if beside:
             control.layout.flex = "1 1 70px"
-            self.children = [HBox([control, *beside], layout=Layout(align_items="flex-end", width="100%")), self.line]
+            row = HBox([control, *beside], layout=Layout(align_items="flex-end", width="100%"))
+            self.children = [row, self.below]
         else:
-            self.children = [control, self.line]
-
-    def _slider(self, control: Any) -> Any:
-        """A slider for the same number. It alone would have no name for a screen reader; the number's box has."""
-        slider = IntSlider(
-            value=control.value,
-            min=control.min,
-            max=control.max,
-            readout=False,
-            disabled=control.disabled,
-            layout=Layout(flex="3 1 100px", min_width="0", width="auto"),
-        )
-        link((control, "value"), (slider, "value"))
-        return slider
+            self.children = [control, self.below]
 
     def placeholder(self) -> str:
         """What an empty text control shows."""

@@ -100,7 +100,8 @@ class Errands:
     def tell(self, words: object, colour: str = "", *more: object) -> None:
         """Say what became of it."""
         edge = colour and f"border-left:3px solid {colour};padding-left:6px"
-        said = words and tag("div", words, *more, role="status", style=f"{edge};line-height:1.4;margin:2px 0;{WRAP}")
+        role = "alert" if colour == RED else "status"
+        said = words and tag("div", words, *more, role=role, style=f"{edge};line-height:1.4;margin:2px 0;{WRAP}")
         self.news.value = str(said or "")
         self.news.layout.display = "" if said else "none"  # an empty one would take its share of the space
 

@@ -51,7 +51,7 @@ class JobRow(HBox):  # type: ignore[misc]  # ipywidgets comes without types
             self.cancel.disabled, self.cancel.description = True, "Cancel"
         if update.state.ended:
             self.cancel.layout.display = "none"
-        self.text.value = str(tag("div", f"{self.name}: {words}", style=f"line-height:1.4;{WRAP}"))
+        self.text.value = str(tag("div", f"{self.name}: {words}", role="status", style=f"line-height:1.4;{WRAP}"))
 
     def _cancel(self, _: object) -> None:
         if self.job is not None:

@@ -52,7 +52,7 @@ BOX = {
     "margin": "2px 0 10px 0",
     "padding": "12px 14px",
     "border": f"1px solid {LINE}",
-    "grid_gap": "8px",
+    "grid_gap": "6px",
 }
 
 T = TypeVar("T")
@@ -135,13 +135,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
                 self.errands.news,
                 self.rows,
             ],
-            layout=Layout(
-                max_width="775px",
-                margin="2px 0 10px 0",
-                padding="12px 14px",
-                border="1px solid rgba(128,128,128,0.35)",
-                grid_gap="6px",
-            ),
+            layout=Layout(**BOX),
         )
         self.sheet.build(start, region)
         self._refresh()
@@ -291,6 +285,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
         from IPython.display import publish_display_data
 
         self._place = frontend.here()  # the cell that shows the form is the one its cards belong to
+        frontend.form_pages().know(self.model_id)
         line = tag(
             "div", tag("strong", TITLE, style=NAME), " ", tag("span", ABOUT, style=MUTED), style="margin:0 0 2px 3px"
         )

@@ -5,7 +5,8 @@
 // For every run that has not ended it opens a comm to the kernel, because an output that was moved, pasted, reloaded or
 // cleared can no longer be updated by its display id; the kernel then sends each new bundle over the comm as well.
 // A form is an output with a mark. What belongs below it is sent over the comm, too, because a button of a page that was
-// reloaded has no cell for its outputs; and its "Insert as cell" is done here, which no kernel could.
+// reloaded has no cell for its outputs; and its "Insert as cell" is done here, which no kernel could. Its fields are
+// described to screen readers here as well: ipywidgets has no attributes for that.
 //
 // One file without imports, so that it needs no bundler and runs unchanged in JupyterLab 4 and Notebook 7. It is a
 // module-federation container written by hand: `init` and `get` are all that JupyterLab asks of one.
@@ -97,7 +98,7 @@
       this.asked = new Set(); // runs the kernel was asked about over this comm
       this.connected = false; // whether this kernel was ever reached
       this.deaf = false; // the kernel does not know us: say nothing until it shows a run itself or announces itself
-      this.waiting = new Map(); // latest messages of runs that wait for this page's turn
+      this.waiting = new Map(); // the latest of what waits for this page's turn
       context.ready.then(() => this.begin()).catch(() => {}); // a document that did not open has no cells
     }
 
@@ -173,9 +174,11 @@
       }
       this.fresh.clear();
       this.arrived.clear();
+      const forms = cells.flatMap(formsOf);
+      if (forms.length > 0) describeForms();
       if (this.deaf) return;
       this.attach(open, []);
-      this.greet(cells.flatMap(formsOf));
+      this.greet(forms);
     }
 
     // ---- The line to the kernel ----
@@ -272,24 +275,33 @@
       if (!isObject(data)) return;
       if (data.type === "insert") this.insert(data);
       if (!isObject(data.data)) return;
+      const metadata = isObject(data.metadata) ? data.metadata : {};
+      const turn = this.context.model.collaborative && Number.isSafeInteger(data.turn) ? data.turn : 0;
       if (data.type === "show") {
-        const show = () => this.show(data.form, data.data, isObject(data.metadata) ? data.metadata : {});
-        const wait = this.context.model.collaborative && Number.isSafeInteger(data.turn) ? data.turn : 0;
-        if (wait <= 0) return show();
-        setTimeout(() => this.context.isDisposed || show(), Math.min(wait, MAX_TURNS) * TURN_MS);
+        const part = isObject(data.data[FORM]) ? data.data[FORM].part : data.data[MIME] && data.data[MIME].run_id;
+        this.inTurn(turn, `${data.form} ${part}`, data.data, () => this.show(data.form, data.data, metadata));
       }
       const [record] = parts(data.data[MIME]);
       if (!isRecord(record) || record.run_id !== data.run_id) return;
-      const metadata = isObject(data.metadata) ? data.metadata : {};
       if (data.type === "again") this.showAgain(data.cell, record, data.data, metadata);
       if (data.type !== "update") return;
-      const turn = this.context.model.collaborative && Number.isSafeInteger(data.turn) ? data.turn : 0;
-      if (turn <= 0) return this.place(record, data.data, metadata);
-      this.waiting.set(record.run_id, [record, data.data, metadata, false]);
+      this.inTurn(turn, record.run_id, data.data, () => this.place(record, data.data, metadata, turn <= 0));
+    }
+
+    /**
+     * Write a bundle in this page's turn, the latest of each that waits, unless the document holds it then. It is not
+     * looked for in what this page shows of a shared one: JupyterLab puts an output that another page replaced at the
+     * end, and takes one for the other from then on.
+     */
+    inTurn(turn, key, data, write) {
+      if (turn <= 0) return write();
+      this.waiting.set(key, [data, write]);
       setTimeout(() => {
-        const latest = this.waiting.get(record.run_id);
-        this.waiting.delete(record.run_id);
-        if (latest && !this.context.isDisposed) this.place(...latest);
+        const [latest, last] = this.waiting.get(key) || [];
+        this.waiting.delete(key);
+        if (!latest || this.context.isDisposed) return;
+        const outputs = this.cells.flatMap((cell) => cell.sharedModel.getOutputs());
+        if (!outputs.some((output) => isObject(output.data) && holds(output.data, latest))) last();
       }, Math.min(turn, MAX_TURNS) * TURN_MS);
     }
 
@@ -387,7 +399,37 @@
     return found.filter(Boolean);
   }
 
+  /** Whether an output holds what is to be shown: the run, this far at least; or the same part below the same form. */
+  function holds(old, data) {
+    const [before, record] = [old, data].map((one) => parts(one[MIME])[0]);
+    if (isRecord(record)) return isRecord(before) && before.run_id === record.run_id && before.rev >= record.rev;
+    const [mark, part] = [old, data].map((one) => JSON.stringify(one[FORM] && [one[FORM].form, one[FORM].part]));
+    return part !== undefined && mark === part && !differs(data, old);
+  }
+
   const differs = (one, other) => ["text/html", "text/plain"].some((type) => one[type] !== other[type]);
+
+  // ---- What a screen reader has to know of a form, and no widget can tell it ----
+
+  let described = 0;
+  let describing = null;
+
+  /** The line below a field describes its control; where it is an alert, the value cannot be used. */
+  function describe(field) {
+    const control = field.querySelector("textarea, select, input:not([type=file])");
+    const below = field.querySelector(".wan-below");
+    if (!control || !below) return;
+    below.id = below.id || `wan-below-${++described}`;
+    control.setAttribute("aria-describedby", below.id);
+    control.setAttribute("aria-invalid", String(below.querySelector("[role=alert]") !== null));
+  }
+
+  /** From the first form on: widgets are drawn some time after their output was added, and again when it is moved. */
+  function describeForms() {
+    if (describing) return;
+    describing = new MutationObserver(() => document.querySelectorAll(".wan-field").forEach(describe));
+    describing.observe(document.body, { childList: true, subtree: true });
+  }
 
   // ---- The plugin ----
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from wan_notebook.notebook.formpages import FormPages, as_asked
 from wan_notebook.notebook.showings import Showings
-from wan_notebook.notebook.surroundings import LAB, cell_id, execution, front_end, in_cell, kernel, parent, shell
+from wan_notebook.notebook.surroundings import LAB, caller, cell_id, execution, front_end, in_cell, kernel, shell
 from wan_notebook.record.provenance import MIME, RUN_ID
 from wan_notebook.tasks import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from comm.base_comm import BaseComm
 
@@ -65,7 +65,7 @@ class _Line:
     def __init__(self) -> None:
         self.lookup: Callable[[str], dict[str, Any] | None] = lambda _: None
         self.present = False
-        self.forms = FormPages()
+        self.forms = FormPages(self._order)
         self._showings = Showings()
         self._lock = threading.Lock()
         self._pages: dict[str, _Page] = {}  # by comm id, in the order in which they called
@@ -159,16 +159,23 @@ class _Line:
             _send(comm, run_id, bundle, turn=turns[comm.comm_id])
 
     def _turns(self, run_id: str) -> dict[str, int]:
-        """Whose turn it is, by comm id, to write a run into a document that several pages may share; 0 is at once.
+        """In whose turn the pages that follow a run write it."""
+        pages = [key for key, page in self._pages.items() if run_id in page.followed]
+        return self._in_turn(self._ran.get(run_id), pages)
 
-        The page that ran the cell comes first: it writes anyway, as its outputs are told anew by their display ids.
+    def _order(self, ran: str | None, pages: Iterable[str]) -> dict[str, int]:
+        with self._lock:
+            return self._in_turn(ran, pages)
+
+    def _in_turn(self, ran: str | None, pages: Iterable[str]) -> dict[str, int]:
+        """Whose turn it is, by comm id, to write into a document that several pages may share; 0 is at once.
+
+        The page that ran the cell comes first: it writes anyway, because the cell's outputs reach it by themselves.
         """
-        ran = self._ran.get(run_id)
-        first = ran if ran not in self._left else None
-        pages = [(comm_id, page) for comm_id, page in self._pages.items() if run_id in page.followed]
-        pages.sort(key=lambda one: one[1].session != first)
-        late = first is not None and all(page.session != first for _, page in pages)  # it has not called yet
-        return {comm_id: turn for turn, (comm_id, _) in enumerate(pages, int(late))}
+        first = ran if ran and ran not in self._left else None
+        its = [key for key in pages if key in self._pages and self._pages[key].session == first]
+        late = first is not None and not its  # it has not called yet
+        return {key: turn for turn, key in enumerate(dict.fromkeys((*its, *pages)), int(late))}
 
     # Is it there at all? It can only be heard while no cell runs, so only that time counts.
 
@@ -176,7 +183,7 @@ class _Line:
         self._showings.add(cell_id(), execution(), run_id)
         if ended:
             return
-        self._ran[run_id] = str(parent().get("header", {}).get("session", ""))
+        self._ran[run_id] = caller()
         self._card_at = self._card_at or time.monotonic()
 
     def cell_begins(self, _info: object) -> None:

@@ -11,6 +11,8 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, Any
 
+from wan_notebook.notebook.surroundings import caller
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -27,18 +29,27 @@ log = logging.getLogger("wan_notebook")
 
 
 class FormPages:
-    """The forms of this kernel and the comms of the pages that asked for them; every thread may call."""
+    """The forms of this kernel and the comms of the pages that asked for them; every thread may call.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    order : callable
+        Gives the turns of these pages, by comm id, after the page that ran the cell: see :mod:`.comms`.
+    """
+
+    def __init__(self, order: Callable[[str | None, Iterable[str]], dict[str, int]]) -> None:
         self._lock = threading.Lock()
+        self._order = order
+        self._ran: dict[str, str] = {}  # by the form's id: the page that ran its cell
         self._pages: dict[str, list[BaseComm]] = {}  # by the form's id, the newest page last
         self._parts: dict[str, dict[str, Callable[[], dict[str, Any] | None]]] = {}
         self._inserted: dict[str, Callable[[], object]] = {}
 
     def know(self, form: str) -> None:
-        """Answer the pages that ask for this form from now on."""
+        """Answer the pages that ask for this form from now on; the running cell shows it."""
         with self._lock:
             self._parts.setdefault(form, {})
+            self._ran[form] = caller()
 
     def beside(self, form: str, part: str, bundle_of: Callable[[], dict[str, Any] | None]) -> None:
         """Let every page show a part below a form, in place of the earlier one of the same name."""
@@ -47,9 +58,10 @@ class FormPages:
             parts[part] = bundle_of
             while len(parts) > MAX_PARTS:
                 parts.pop(next(iter(parts)))
-            pages = list(self._pages.get(form, ()))
-        for turn, comm in enumerate(reversed(pages)):  # of a shared document, one page after the other
-            _show(comm, form, bundle_of(), turn)
+            pages = {comm.comm_id: comm for comm in reversed(self._pages.get(form, ()))}
+            ran = self._ran.get(form)
+        for comm_id, turn in self._order(ran, pages).items():  # of a shared document, one page after the other
+            _show(pages[comm_id], form, bundle_of(), turn)
 
     def insert(self, form: str, source: str, done: Callable[[], object]) -> bool:
         """Let the page that came last insert a cell below a form; False where no page could."""
@@ -79,10 +91,11 @@ class FormPages:
                 if form not in self._parts:
                     continue
                 others = [page for page in self._pages.get(form, ()) if page.comm_id != comm.comm_id]
-                self._pages[form] = [*others, comm][-MAX_PAGES:]
-                parts = list(self._parts[form].values())
+                self._pages[form] = pages = [*others, comm][-MAX_PAGES:]
+                parts, ran = list(self._parts[form].values()), self._ran.get(form)
+            turn = self._order(ran, [page.comm_id for page in pages])[comm.comm_id]
             for bundle_of in parts:
-                _show(comm, form, bundle_of())
+                _show(comm, form, bundle_of(), turn)
 
     def closed(self, comm: BaseComm) -> None:
         """A page has gone."""
@@ -124,7 +137,7 @@ def _as_the_page_says(_data: object, subshell: Any) -> Any:
     return subshell
 
 
-def _show(comm: BaseComm, form: str, bundle: dict[str, Any] | None, turn: int = 0) -> None:
+def _show(comm: BaseComm, form: str, bundle: dict[str, Any] | None, turn: int) -> None:
     if bundle is not None:
         try:
             comm.send({"type": "show", "form": form, "data": bundle, "metadata": {}, "turn": turn})

@@ -76,6 +76,11 @@ def parent() -> dict[str, Any]:
     return (running.get_parent() or {}) if running is not None else {}
 
 
+def caller() -> str:
+    """Which page the kernel is working for: the session of its messages; empty where there is none."""
+    return str(parent().get("header", {}).get("session", ""))
+
+
 def in_cell() -> bool:
     """Whether a cell is being executed, and not a callback of a widget or of the plugin."""
     return _kind(parent()) == "execute_request" and not _elsewhere.get()
