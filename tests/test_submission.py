@@ -184,10 +184,14 @@ def test_a_request_that_was_half_out_when_its_process_was_stopped_goes_on_only_i
             server.heard.set()
         assert server.over.wait(60)
         assert (server.got < server.whole) is taken
-        process.kill()
-        process.communicate()
-        if taken:
-            assert ledger.runs()[0].state == "ambiguous"
+        if not taken:
+            process.kill()
+            process.communicate()
+            return
+        (made,) = outcomes(process)
+        assert "stood still" in made["error"]
+        (row,) = ledger.runs()
+        assert (row.owner, row.state) == ("another-process", "ambiguous"), "it is another's to end"
 
 
 # A disk that fills up

@@ -18,7 +18,7 @@ LOOK = """
 import json
 import numpy as np
 from PIL import Image
-from wan_notebook.forms.panel import suggestions
+from wan_notebook.forms import suggestions
 from wan_notebook.errors import InvalidRequestError
 photo, table, numbers = Image.new("RGB", (8, 8)), np.zeros((4, 4, 3), "uint8"), np.zeros(5)
 _hidden = photo

@@ -300,7 +300,7 @@ def test_nothing_but_the_id_of_a_planted_record_is_used(desk: Desk, service: Sim
     evil = "<img src=x onerror='window.planted = 1'><script>window.planted = 1</script>"
     with Hostile() as counter:
         planted = record(
-            *("run-0123456789abcdef", 4, "following"),
+            *("run-fedcba9876543210", 4, "following"),
             endpoint=counter.base_url,
             base_url=counter.base_url,
             region="simulator",
@@ -311,7 +311,7 @@ def test_nothing_but_the_id_of_a_planted_record_is_used(desk: Desk, service: Sim
             error=evil,
         )
         path = desk.write(
-            "planted.ipynb", [LOAD, "'planted'", "%wan_resume run-0123456789abcdef", "%wan_jobs --all", "%wan_verify"]
+            "planted.ipynb", [LOAD, "'planted'", "%wan_resume run-fedcba9876543210", "%wan_jobs --all", "%wan_verify"]
         )
         notebook = nbformat.read(path, as_version=4)
         notebook.cells[JOB].metadata["wan_notebook"] = {"schema": 1, "runs": [planted]}

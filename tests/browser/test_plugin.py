@@ -161,7 +161,7 @@ class TestARunThatGoesOn:
         running.execute('tell("a", 2, "downloading")')
         running.command("notebook:paste-cell-below", 1)
         running.until("model.cells.length === 3")
-        shows(running, 2, "a following")
+        shows(running, 2, "a downloading")
         running.execute('tell("a", 3, "downloaded")')
         remembers(running, 2, "a", 3)
         shows(running, 2, "a downloaded")

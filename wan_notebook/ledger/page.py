@@ -38,14 +38,25 @@ class Page:
 
     def __init__(self, ledger: Ledger, run: Run) -> None:
         self.ledger, self._run = ledger, run
+        self._ours = True
 
     def row(self) -> Run:
         """This run's row as it stands."""
         return self._safely(lambda: self.ledger.run(self._run.run_id)) or self._run
 
     def hold(self) -> None:
-        """Make sure that this process may still send it. Raises WanError where it may not."""
-        sharing.hold(self.ledger, self._run.run_id)
+        """Make sure that this process may still send it.
+
+        Raises
+        ------
+        WanError
+            It may not: the row is that of whoever took it over, and nothing is written into it from here any more.
+        """
+        try:
+            sharing.hold(self.ledger, self._run.run_id)
+        except WanError:
+            self._ours = False
+            raise
 
     def accepted(self, task: Task, *, at: float, simulated: bool) -> Run | None:
         """The service has answered with a task: the first thing that happens then.
@@ -79,7 +90,7 @@ class Page:
                 self.ledger.add(replace(self._run, **columns))
             return True
 
-        return self._safely(write)
+        return self._safely(write) if self._ours else False
 
     def _safely(self, write: Callable[[], T]) -> T | None:
         try:
