@@ -222,8 +222,8 @@
         return; // the kernel went away
       }
       const here = this.context.sessionContext.session;
-      if (this.context.isDisposed || !here || here.kernel !== kernel) return;
-      this.attach([], news.filter((id) => id in widgets && this.asked.has(`form ${id}`)));
+      if (this.context.isDisposed || this.deaf || !here || here.kernel !== kernel) return;
+      this.attach([], news.filter((id) => id in widgets)); // over the comm there is now: another may have come meanwhile
     }
 
     /** Ask the kernel for every change of these runs, what belongs below these forms, and what these cells showed. */
@@ -250,6 +250,7 @@
           this.comm = comm;
         }
         news.forEach((id) => this.asked.add(id));
+        forms.forEach((id) => this.asked.add(`form ${id}`));
         this.comm.send({ type: "attach", runs: news, forms, cells });
       } catch {
         this.forget(); // the kernel went away between the check and the message; the next change asks again
