@@ -150,6 +150,7 @@ class ParameterField(VBox):  # type: ignore[misc]  # ipywidgets comes without ty
         start = self._wanted if self._wanted is not None and possible else info.default
         how: dict[str, Any] = {"disabled": not info.applies, "tooltip": info.help, "layout": Layout(**ABOVE)}
         beside = self.extras()
+        self.below.layout.margin = "-5px 0 0 0" if info.kind == "flag" else "0"  # a box's line is higher than the box
         if info.kind == "flag":
             control = Checkbox(value=bool(start), indent=False, **how)
         elif choices or (info.kind == "choice" and not info.applies):

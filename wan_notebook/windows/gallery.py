@@ -128,7 +128,7 @@ def _parts(tile: Tile) -> Iterator[object]:
         )
         yield tag("a", still, href=tile.link, target="_blank", style="display:block") if tile.link else still
     else:
-        yield tag("div", tile.problem, style="border:1px dashed;border-radius:6px;padding:24px 10px;opacity:0.75")
+        yield tag("div", tile.problem, style="border:1px dashed;border-radius:6px;padding:26% 10px;opacity:0.75")
     yield row(tag("strong", tile.label), tile.simulated and badge("simulated"))
     yield from (tag("div", fact, style=SMALL) for fact in tile.facts)
     yield tag("code", tile.call, style="font-size:10.5px;overflow-wrap:anywhere") if not tile.problem else None
