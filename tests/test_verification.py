@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import io
 import json
+import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,7 @@ CHANGES = {
     "the file": ("a b.mp4", "c.mp4"),
     "the region": ("<bdi>singapore</bdi>", "<bdi>beijing</bdi>"),
     "the end": ("2026-11-23 19:27 UTC", "2026-11-24 19:27 UTC"),
-    "words before it": ("<figcaption", "<p>This is a real clip.</p><figcaption"),
+    "words before it": ("<figcaption", "<div>This is a real clip.</div><figcaption"),
 }
 
 
@@ -135,6 +136,80 @@ def test_another_word_on_a_card_is_found(tmp_path: Path, name: str) -> None:
     data["text/html"] = data["text/html"].replace(old, new)
     ((result, words),) = found(tmp_path, data)
     assert (result, words[:44]) == ("differs", "it does not say what the record says: "[:44] + words[38:44])
+
+
+PARAMETERS = '<details style="margin-top:6px"><summary style="cursor:pointer">Parameters'
+EVIL = '<video controls src="wan_outputs/evil.mp4"></video>'
+PIXEL = "data:image/jpeg;base64,AAAA"
+ADDED = {
+    "the card hidden, and another video below": lambda page: f'<div style="display: none">{page}</div>{EVIL}',
+    "the card folded away": lambda page: f"<details><summary>x</summary>{page}</details>{EVIL}",
+    "the card made small": lambda page: page.replace('<figure style="', '<figure style="height:0;'),
+    "a second video": lambda page: page.replace("<video", f"{EVIL}<video", 1),
+    "a second video from elsewhere": lambda page: page.replace(
+        "<video", "<VIDEO SRC=https://e.org/x></VIDEO><video", 1
+    ),
+    "a second video with a source of its own": lambda page: f'{page}<video><source src="x.mp4"></source></video>',
+    "a script": lambda page: f"{page}<script>alert(1)</script>",
+    "something that happens": lambda page: page.replace("<figcaption", '<figcaption onclick="alert(1)"'),
+    "a picture from elsewhere": lambda page: f'<img src="https://e.org/x.gif"></img>{page}',
+    "a picture before it": lambda page: f'<img src="{PIXEL}" alt="x"></img>{page}',
+    "a picture below the player": lambda page: page.replace(
+        "<figcaption", f'<img src="{PIXEL}" alt="x"></img><figcaption'
+    ),
+    "a frame": lambda page: f'<iframe src="x.html"></iframe>{page}',
+    "a style sheet": lambda page: f"<style>figure {{display:none}}</style>{page}",
+    "a form": lambda page: f"{page}<form></form>",
+    "a drawing": lambda page: f"{page}<svg></svg>",
+    "a sentence below": lambda page: f"{page}<div>A real Wan clip.</div>",
+    "a sentence in the card": lambda page: page.replace(PARAMETERS, f"<div>A real Wan clip.</div>{PARAMETERS}"),
+    "a sentence like a clock": lambda page: page.replace("in all ", "in truth real: in all "),
+    "bare words": lambda page: f"{page}A real Wan clip.",
+    "a second list of remarks": lambda page: page.replace(
+        "<ul", '<ul style="margin:6px 0 0 0;padding-left:1.3em;opacity:0.75;font-size:0.9em"><li>real</li></ul><ul', 1
+    ),
+    "a comment around it": lambda page: f"<!-- {page} -->{EVIL}",
+    "another row of parameters": lambda page: page.replace("<tbody>", "<tbody><tr><td>mode</td><td>real</td></tr>", 1),
+    "a row taken away": lambda page: re.sub(r"<tr><td[^>]*>resolution.*?</tr>", "", page, count=1),
+    "another link to save it": lambda page: page.replace('<a href="wan_outputs/', '<a href="wan_outputs/evil/'),
+    "another colour": lambda page: page.replace('<strong style="', '<strong style="color:white;'),
+    "an element without an end": lambda page: f"{page}<div>",
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_a_card_does_not_have_is_found(tmp_path: Path, name: str) -> None:
+    update = made(tmp_path, simulated=True, notes=("0 spent",))
+    data = outputs_of(update, remarks=("half the price without sound",))
+    page = ADDED[name](data["text/html"])
+    assert page != data["text/html"]
+    findings = [found(tmp_path, {**data, "text/html": page}, what=what) for what in ("card", "player")]
+    assert "differs" in [result for one in findings for result, _ in one]
+    failed = outputs_of(made(tmp_path, state=JobState.FAILED, clip=None, simulated=True, **SAID))
+    page = ADDED[name](failed["text/html"])
+    assert page == failed["text/html"] or found(tmp_path, {**failed, "text/html": page})[0][0] == "differs"
+
+
+def test_what_is_beside_a_card_is_found(tmp_path: Path) -> None:
+    data = outputs_of(made(tmp_path))
+    assert found(tmp_path, {**data, "text/markdown": "A real clip."})[0][0] == "differs"
+    then = Film(clip_at(tmp_path / "wan_outputs" / "old.mp4"), COST, None, "old", tmp_path, simulated=False)
+    both = outputs_of(made(tmp_path, replay_of="run-0"), beside=then)
+    for old, new in (("<figure", f"{EVIL}<figure"), ('"wan_outputs/a%20b', '"wan_outputs/c'), ('src="w', 'src="//w')):
+        page = both["text/html"].replace(old, new)
+        what = "player" if old.startswith(('"', "src")) else "card"
+        assert found(tmp_path, {**both, "text/html": page}, what=what)[0][0] == "differs"
+
+
+def test_a_clip_that_was_embedded_linked_or_taken_out_is_the_same_clip(tmp_path: Path) -> None:
+    path = film_at(tmp_path / "wan_outputs" / "real.mp4", frames=10)
+    data = outputs_of(made(tmp_path, clip=probe_clip(path)), embed_limit=10**6)
+    assert "data:video" in data["text/html"]
+    out = re.sub(r' src="data:video[^"]*"', "", data["text/html"])
+    linked = data["text/html"].replace(re.findall(r'data:video[^"]*', data["text/html"])[0], "wan_outputs/real.mp4")
+    for page in (data["text/html"], out, linked):
+        assert found(tmp_path, {**data, "text/html": page}) == [("ok", "")]
+    assert found(tmp_path, {**data, "text/html": linked}, what="player") == [("ok", "")]
 
 
 def test_another_line_of_text_and_another_end_are_found(tmp_path: Path) -> None:

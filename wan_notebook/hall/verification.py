@@ -10,17 +10,19 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
 from wan_notebook.hall.restoration import recorded_cost
+from wan_notebook.hall.semblance import WEB, Element, alien, read, texts, unlike
 from wan_notebook.record.audit import audited
 from wan_notebook.record.documents import genuine
-from wan_notebook.record.embeds import plays
+from wan_notebook.record.embeds import ELSEWHERE, plays
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN
 from wan_notebook.record.footage import begins_with
+from wan_notebook.record.model import faults
+from wan_notebook.record.provenance import MIME, parts
 from wan_notebook.request.recalled import recalled
 from wan_notebook.tasks import Clip, JobState, JobUpdate, Task
 from wan_notebook.windows import progress, rendering
@@ -39,10 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 POSTER = re.compile(r"""[<]video[^>]*?\sposter=["']data:image/\w+;base64,([A-Za-z0-9+/=\s]*)["']""")
-VIDEO = re.compile("[<]video", re.IGNORECASE)
-PIXELS = re.compile(r"base64,[A-Za-z0-9+/=\s]*")
-DOWNLOAD = "Download "
 TOLD = ("error", "hint")
+KINDS = (MIME, "text/html", "text/plain", "image/jpeg", "image/png")
 
 
 def verify(path: str | os.PathLike[str]) -> Report:
@@ -66,28 +66,95 @@ def verify(path: str | os.PathLike[str]) -> Report:
 
 
 def _shown(at: Finding, data: Mapping[str, Any], record: Mapping[str, Any], folder: Path) -> Iterator[Finding]:
-    """What an output shows, against the record that it holds."""
+    """What an output shows, against the record that it holds; of a sweep's, only what no card may show."""
     page, line = (_text(data.get(kind)) for kind in ("text/html", "text/plain"))
-    mine = plays(data, record["clip"]) if record["clip"] else None
-    if mine is not None:
-        words = "" if mine else "the player shows another file than the record's clip"
-        yield replace(at, what="player", result=OK if mine else DIFFERS, words=words)
-    if page or line:
-        yield _card(replace(at, what="card"), page, line, record, folder)
+    other = next((kind for kind in data if kind not in KINDS), "")
+    tree, odd = Element(), other and f"{other} is not of a card"
+    try:
+        tree = read(page)
+        odd = odd or alien(tree)
+    except (ValueError, RecursionError) as error:
+        odd = odd or str(error)
+    if "kind" in record:
+        odd = odd or _strange_clip(tree, record)
+        yield replace(
+            at, what="card", result=DIFFERS if odd else OK, words=f"it shows what no card does: {odd}" if odd else ""
+        )
+        return
+    if record["clip"]:
+        yield from _player(replace(at, what="player"), tree, record)
+    if odd:
+        yield replace(at, what="card", result=DIFFERS, words=f"it shows what no card does: {odd}")
+    elif page or line:
+        yield _card(replace(at, what="card"), tree, data, record, folder)
     yield from _still(replace(at, what="poster"), data, page, record, folder)
 
 
-def _card(at: Finding, page: str, line: str, record: Mapping[str, Any], folder: Path) -> Finding:
+def _strange_clip(tree: Element, sweep: Mapping[str, Any]) -> str:
+    """A player or a link on a sweep's card that is of none of its clips; empty where there is none."""
+    clips = [one["clip"] for one in parts(sweep) if not faults(one) and isinstance(one, dict) and one.get("clip")]
+    for one in tree.all():
+        source = one.given.get("src" if one.name == "video" else "href", "") if one.name in ("video", "a") else ""
+        if source and not any(plays(source, clip) for clip in clips) and (one.name == "video" or not WEB.match(source)):
+            return f"{source[:80]} is none of its clips"
+    return ""
+
+
+def _player(at: Finding, tree: Element, record: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether each player and each link to save a file is of the record's clip; an earlier one may stand before it."""
+    sources = [one.given["src"] for one in tree.all() if one.name == "video" and "src" in one.given]
+    links = [one.given.get("href", "") for one in tree.all() if one.name == "a" and "download" in one.given]
+    right = True
+    for held in (sources, links):
+        mine = [plays(source, record["clip"]) for source in held]
+        earlier = held[:-1] if record["replay_of"] else []
+        right = (
+            right
+            and all(mine[len(earlier) :])
+            and not any(ELSEWHERE.match(one) for one in earlier if not one.startswith("data:"))
+        )
+    if sources or not right:
+        words = "" if right else "the player shows another file than the record's clip"
+        yield replace(at, result=OK if right else DIFFERS, words=words)
+
+
+def _card(at: Finding, tree: Element, data: Mapping[str, Any], record: Mapping[str, Any], folder: Path) -> Finding:
+    page, line = (_text(data.get(kind)) for kind in ("text/html", "text/plain"))
     drawn, mine = record["versions"].get("wan_notebook"), version("wan-notebook")
     if drawn != mine:
         return replace(at, result=UNKNOWN, words=f"it was drawn by version {drawn}, and this is {mine}")
     if HIDDEN in (page, line):
         return replace(at, result=UNKNOWN, words="a private text was left out of it")
     try:
-        other = next(_contradictions(page, line, record, folder), "")
+        other = next(_contradictions(page, line, record, folder), "") or (page and _unlike(tree, record, folder))
     except (TypeError, ValueError, LookupError, ArithmeticError):  # what is wrong with the record is said elsewhere
         return replace(at, result=UNKNOWN, words="no card can be drawn from this record")
     return replace(at, result=DIFFERS, words=f"it does not say what the record says: {other}") if other else at
+
+
+def _unlike(tree: Element, record: Mapping[str, Any], folder: Path) -> str:
+    """The first element that is not of the card drawn anew; of a job at work only the card's frame is compared."""
+    update = _update(record, folder)
+    beside = None
+    if record["replay_of"] and update.clip is not None and rendering.NOW in tree.words:
+        beside = Film(update.clip, None, None, None, folder, update.simulated)
+    drawn = read(rendering.bundle(update, beside=beside)["text/html"])
+    if beside is not None:
+        for one in (tree, drawn):
+            _without_the_earlier(one)
+    if not update.state.ended:
+        for one in (tree, drawn):
+            for card in one.within:
+                if isinstance(card, Element):
+                    card.within.clear()
+    return unlike(tree, drawn, partly=bool(record["shortened"]) or record["request"]["sent"] is None)
+
+
+def _without_the_earlier(page: Element) -> None:
+    """An earlier clip's figure tells of another record."""
+    first = next((one for one in page.all() if one.name == "figure"), Element())
+    if sum(one.name == "video" for one in first.all()) <= 1:
+        first.within.clear()
 
 
 def _still(
@@ -96,6 +163,8 @@ def _still(
     """Whether the pictures that stand for a clip are its first frame."""
     posters = [_text(data[kind]) for kind in ("image/jpeg", "image/png") if kind in data]
     posters += POSTER.findall(page)[-1:]  # an earlier clip may stand before it
+    if posters and not record["clip"]:
+        yield replace(at, result=DIFFERS, words="there is no clip")
     path = genuine(folder, record["clip"])[0] if record["clip"] and posters else None
     if path is None:
         return
@@ -130,8 +199,6 @@ def _contradictions(page: str, line: str, record: Mapping[str, Any], folder: Pat
         yield from _otherwise(words, record)
         if (NOT_REAL in words) is not record["simulated"]:
             yield "simulated or not"
-        if record["clip"] is None and VIDEO.search(page):
-            yield "there is no clip"
     elif not update.state.ended and (record["task_id"] or "") not in line:
         yield "its line of text"
 
@@ -212,32 +279,4 @@ def _text(held: object) -> str:
 
 def _words(page: str) -> list[str]:
     """The texts of a page, one for each element, as a reader sees them."""
-    reader = _Reader()
-    reader.feed(PIXELS.sub("", page))
-    reader.close()
-    reader.end()
-    return reader.found
-
-
-class _Reader(HTMLParser):
-    """Collects texts; a link to save a file says the same as the file's name."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._held = ""
-
-    def handle_data(self, data: str) -> None:
-        self._held += data
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  as the parser calls it
-        self.end()
-
-    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002  as the parser calls it
-        self.end()
-
-    def end(self) -> None:
-        """What was read until here is one text."""
-        text = " ".join(self._held.split()).removeprefix(DOWNLOAD)
-        self.found += [text] if text else []
-        self._held = ""
+    return list(texts(read(page)))

@@ -13,24 +13,21 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wan_notebook.errors import WanError
 from wan_notebook.record.claims import (
     another_entry,
     another_run,
-    another_story,
     wrong_cost,
     wrong_course,
     wrong_request,
     wrong_sweep,
 )
-from wan_notebook.record.documents import Document, genuine, inside
+from wan_notebook.record.documents import Document
+from wan_notebook.record.evidence import ELSEWHERE, clip_of, elsewhere, inputs_of
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
-from wan_notebook.record.footage import misfit
 from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import MIME, digest, parts
 from wan_notebook.record.recorder import KEY, MAX_RUNS
 from wan_notebook.record.redaction import SEALED
-from wan_notebook.record.sidefiles import SUFFIX, load_record
 from wan_notebook.record.swept import MEMBER, SWEEP, told_otherwise, whole_of
 
 if TYPE_CHECKING:
@@ -43,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["audited"]
 
 CLIP_CELL = re.compile(r"%%?wan_i2v\b(?!.*(--dry-run|--help|\s-[nh]\b))")
-ELSEWHERE = "it was kept outside the notebook's folder, or is gone"
 APART = "the record in the output and the one in the metadata are not the same"
 
 
@@ -100,13 +96,19 @@ def _cell(number: int, cell: dict[str, Any], folder: Path, sources: set[str], lo
             yield _unedited(at, record)
             if record["kind"] == MEMBER:
                 yield from _member(at, record, folder)
-            continue
-        yield from _claims(at, record)
-        yield from _inputs(at, record, folder)
-        yield from _clip(at, record, folder)
+        else:
+            yield from _claims(at, record)
+            yield from inputs_of(at, record, folder)
+            yield from clip_of(at, record, folder)
         for data in _outputs(cell):
-            for held in (one for one in copies if one is data.get(MIME)):
+            held = data.get(MIME)
+            if isinstance(held, dict) and (any(one is held for one in copies) or _is_sweep(held, run_id)):
                 yield from look(at, data, held, folder)
+
+
+def _is_sweep(held: dict[str, Any], run_id: str) -> bool:
+    """Whether an output holds the summary of a sweep, with its entries."""
+    return held.get("kind") == SWEEP and held.get("run_id") == run_id
 
 
 def _missing(here: Finding, cell: dict[str, Any], kept: list[Any], shown: list[Any]) -> Iterator[Finding]:
@@ -213,7 +215,7 @@ def _member(at: Finding, entry: dict[str, Any], folder: Path) -> Iterator[Findin
         if entry["state"] == "downloaded":
             yield replace(at, what="clip", result=DIFFERS, words="it is said to be saved, but the record names no file")
         return
-    if _elsewhere(folder, entry["clip"]):
+    if elsewhere(folder, entry["clip"]):
         yield replace(at, what="clip", result=UNKNOWN, words=f"{entry['clip']['path']}: {ELSEWHERE}")
         return
     record, problem = whole_of(entry, folder)
@@ -223,8 +225,8 @@ def _member(at: Finding, entry: dict[str, Any], folder: Path) -> Iterator[Findin
     if other := another_entry(entry, record):
         yield replace(at, what="side file", result=DIFFERS, words=f"it tells another story than the notebook: {other}")
     yield from _claims(at, record)
-    yield from _inputs(at, record, folder)
-    yield from _clip(at, record, folder)
+    yield from inputs_of(at, record, folder)
+    yield from clip_of(at, record, folder)
 
 
 def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
@@ -237,59 +239,3 @@ def _claims(at: Finding, record: dict[str, Any]) -> Iterator[Finding]:
     if record["cost"] is not None:
         problem = wrong_cost(record)
         yield replace(at, what="cost", result=DIFFERS if problem else OK, words=problem)
-
-
-def _inputs(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding]:
-    at = replace(at, what="input")
-    sent = str(record["request"]["sent"])
-    for item in record["inputs"]:
-        name = item["name"] or item["role"]
-        if item["sha256"] is None:
-            yield replace(at, result=UNKNOWN, words=f"{name}: given by its address and not kept")
-            continue
-        problem = "" if record["request"]["sent"] is None or item["sha256"] in sent else "it is not what was sent"
-        if not problem and _elsewhere(folder, item):
-            yield replace(at, result=UNKNOWN, words=f"{name}: {ELSEWHERE}")
-            continue
-        problem = problem or genuine(folder, item)[1]
-        yield replace(at, result=DIFFERS if problem else OK, words=f"{name}: {problem}" if problem else name)
-
-
-def _elsewhere(folder: Path, item: Mapping[str, Any]) -> bool:
-    """Whether a file was kept outside the notebook's folder: then its bare name is recorded, and nothing more."""
-    return item["path"] is not None and "/" not in item["path"] and inside(folder, item["path"]) is None
-
-
-def _clip(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Finding]:
-    claimed, at = record["clip"], replace(at, what="clip")
-    if claimed is None:
-        if record["state"] == "downloaded":
-            yield replace(at, result=DIFFERS, words="it is said to be saved, but the record names no file")
-        return
-    if _elsewhere(folder, claimed):
-        yield replace(at, result=UNKNOWN, words=f"{claimed['path']}: {ELSEWHERE}")
-        return
-    film, problem = genuine(folder, claimed)
-    problem = misfit(film, claimed, record["usage"] or {}) if film else problem
-    yield replace(
-        at, result=DIFFERS if problem else OK, words=f"{claimed['path']}: {problem}" if problem else claimed["path"]
-    )
-    path = inside(folder, claimed["path"] + SUFFIX)
-    if path is not None:
-        yield _side_file(replace(at, what="side file"), path, record)
-    elif film:
-        yield replace(at, what="side file", result=UNKNOWN, words="there is no record beside the clip")
-
-
-def _side_file(at: Finding, path: Path, record: dict[str, Any]) -> Finding:
-    try:
-        side = load_record(path)
-    except WanError as error:
-        return replace(at, result=DIFFERS, words=error.message)
-    wrong = faults(side)
-    if wrong:
-        return replace(at, result=DIFFERS, words=wrong[0])
-    if digest({key: value for key, value in side.items() if key != "record_sha256"}) != side["record_sha256"]:
-        return replace(at, result=DIFFERS, words="it was edited")
-    other = another_story(side, record)
-    return replace(at, result=DIFFERS, words=f"it tells another story than the notebook: {other}") if other else at

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
-__all__ = ["StripReport", "plays", "strip"]
+__all__ = ["ELSEWHERE", "StripReport", "plays", "strip"]
 
 EMBEDDED = re.compile(r"""(\ssrc=)(["'])data:video/[\w.+-]+;base64,([A-Za-z0-9+/=\s]*)\2""")
-PLAYER = re.compile(r"""[<]video[^>]*?\ssrc=(["'])(.*?)\1""", re.DOTALL)
 ELSEWHERE = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
 VIDEO = "video/"
 
@@ -132,28 +130,16 @@ def _digest(embedded: str) -> str:
         return ""
 
 
-def plays(data: Mapping[str, Any], clip: Mapping[str, Any]) -> bool | None:
-    """Whether the players of an output play the clip of a record: it, or it beside an earlier one (of a replay).
+def plays(source: str, clip: Mapping[str, Any]) -> bool:
+    """Whether the source of a player is the clip of a record: its bytes, or its file in the notebook's folder.
 
     Parameters
     ----------
-    data : mapping
-        MIME type to content.
+    source : str
+        As in the page, with its escapes resolved.
     clip : mapping
         Of the record.
-
-    Returns
-    -------
-    bool or None
-        None where there is no player.
     """
-    page = data.get("text/html")
-    page = "".join(map(str, page)) if isinstance(page, list) else str(page)
-    sources = [html.unescape(source) for _, source in PLAYER.findall(page)]
-    return any(_is(source, clip) for source in sources) if sources else None
-
-
-def _is(source: str, clip: Mapping[str, Any]) -> bool:
     if source.startswith("data:"):
         return _digest(source.partition(",")[2]) == str(clip["sha256"])
     return not ELSEWHERE.match(source) and f"/{unquote(source)}".endswith(f"/{clip['path']}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wan_notebook.tasks import JobUpdate, VideoResult
     from wan_notebook.words.markup import Html
 
-__all__ = ["KEPT_OUT", "NOW", "bundle", "ending", "video_bundle"]
+__all__ = ["KEPT_OUT", "NOW", "PARTLY_KNOWN", "REPEATABLE", "bundle", "ending", "video_bundle"]
 
 TEASER, MESSAGE = 120, 1500  # characters of a prompt, of a message
 PARTLY_KNOWN = (
