@@ -142,6 +142,19 @@ def test_the_record_beside_a_clip_comes_along_unless_it_was_changed(made, tmp_pa
     assert not (tmp_path / "other" / "wan_outputs" / beside[0]).exists()
 
 
+def test_a_run_that_only_shows_an_earlier_clip_comes_with_the_run_that_made_it(made, tmp_path):
+    folder = Path(shutil.copytree(made, tmp_path / "work"))
+    first = json.loads((made / "n.ipynb").read_text())["cells"][0]["metadata"]["wan_notebook"]["runs"][0]
+    notebook(folder, ("a", [{**first, "run_id": "run-again", "from_run": first["run_id"]}]))
+    assert wan.export_crate(folder / "n.ipynb", tmp_path / "crate").runs == 2
+    found = graph(tmp_path / "crate")
+    origin, again = (found[one["@id"]] for one in found["./"]["mentions"])
+    assert (origin["@id"], again["@id"]) == (f"#{first['run_id']}", "#run-again")
+    assert "Made in an earlier execution, shown in cell 1." in origin["description"]
+    assert origin["result"] == again["result"]
+    assert f"the clip is that of {first['run_id']}" in again["description"]
+
+
 def test_two_exports_are_the_same_bytes_and_nothing_is_overwritten(made, tmp_path):
     one, two = tmp_path / "one.zip", tmp_path / "two.zip"
     wan.export_crate(made / "n.ipynb", one)

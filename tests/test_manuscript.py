@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import shutil
 import subprocess
 import sysconfig
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from processes import run
 from saved import notebook, sealed
 
 import wan_notebook as wan
@@ -89,20 +93,97 @@ def test_real_runs_are_counted_dated_and_priced_by_model(record, tmp_path):
 
 def test_the_table_has_every_run_and_cells_that_no_spreadsheet_executes(record, tmp_path):
     path = notebook(tmp_path, ("a", [other(record, "a", name='=HYPERLINK("x")'), other(record, "b", from_run="a")]))
-    rows = list(csv.DictReader(io.StringIO(wan.methods(path).csv)))
-    assert [row["run_id"] for row in rows] == ["a", "b"]
-    assert rows[0]["name"] == '\'=HYPERLINK("x")'
-    assert (rows[0]["seed"], rows[0]["duration"], rows[0]["audio"], rows[0]["simulated"]) == ("7", "2", "false", "true")
-    assert rows[0]["prompt"] == "The cat, blinks."
-    assert rows[0]["clip_sha256"] == record["clip"]["sha256"]
-    assert rows[1]["from_run"] == "a"
+    one, two = rows(path)
+    assert (one["run_id"], two["run_id"]) == ("a", "b")
+    assert one["name"] == '\'=HYPERLINK("x")'
+    assert (one["seed"], one["duration"], one["audio"], one["simulated"]) == ("7", "2", "false", "true")
+    assert one["prompt"] == "The cat, blinks."
+    assert one["clip_sha256"] == record["clip"]["sha256"]
+    assert two["from_run"] == "a"
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory) -> tuple[Path, dict, dict]:
+    """The folder of two processes, and their records: the second only shows the clip of the first."""
+    folder = tmp_path_factory.mktemp("shown")
+    with Simulator(speed=500, render="shape") as sim:
+        first, second = (run(sim.base_url, folder, folder / "home")[0]["record"] for _ in range(2))
+    assert second["from_run"] == first["run_id"]
+    return folder, first, second
+
+
+@pytest.fixture
+def again(shown, tmp_path) -> tuple[dict, dict]:
+    """Those records, and in this folder the files they name."""
+    shutil.copytree(shown[0] / "clips", tmp_path / "clips")
+    return shown[1], shown[2]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(wan.methods(path).csv)))
+
+
+def test_a_clip_that_is_only_shown_again_is_described_by_the_record_of_the_run_that_made_it(again, tmp_path):
+    first, second = again
+    path = notebook(tmp_path, ("a", [second, other(second, "run-third")]))
+    text = wan.methods(path).text
+    assert f"1 clip was made by a simulator of {first['model']}" in text
+    assert f"drawn at random where none was given) on {first['submitted_at'][:10]}, in an earlier execution." in text
+    assert "each of these requests can be repeated exactly" in text
+    found = [(row["run_id"], row["from_run"], row["amount"]) for row in rows(path)]
+    mine = first["run_id"]
+    assert found == [
+        (mine, "", first["cost"]["amount"]), (second["run_id"], mine, "0"), ("run-third", mine, "0")
+    ]  # fmt: skip
+    notebook(tmp_path, ("a", [second]), ("b", [first]))
+    assert [row["run_id"] for row in rows(path)] == [second["run_id"], mine], "it is told of here anyway"
+    assert "earlier" not in wan.methods(path).text
+
+
+def test_what_a_real_clip_of_an_earlier_execution_cost_is_said(again, tmp_path):
+    first, second = (sealed({**one, "simulated": False}) for one in again)
+    (tmp_path / f"{first['clip']['path']}.json").write_text(
+        json.dumps(sealed({**first, "clip": {**first["clip"], "path": Path(first["clip"]["path"]).name}}))
+    )
+    text = wan.methods(notebook(tmp_path, ("a", [second, other(first, "run-new")]))).text
+    assert "in the region singapore, 1 of them in an earlier execution." in text
+    assert (
+        f"{(2 * Decimal(first['cost']['amount'])).normalize():f} USD when they were made, by the price table of" in text
+    )
+
+
+def test_a_record_beside_the_clip_that_cannot_be_believed_describes_nothing(again, tmp_path):
+    first, second = again
+    side = tmp_path / f"{second['clip']['path']}.json"
+    changed = json.loads(side.read_text())
+    path = notebook(tmp_path, ("a", [second]), ("b", [other(first, "run-new", model="wan2.6-i2v")]))
+    for forged in (
+        {**changed, "model": "wan9"},
+        sealed({**changed, "model": "wan9"}),
+        sealed({**changed, "run_id": "run-other"}),
+        sealed({**changed, "clip": {**changed["clip"], "duration": 9}}),
+    ):
+        side.write_text(json.dumps(forged))
+        text = wan.methods(path).text
+        assert "wan9" not in text
+        assert "1 clip was made by a simulator of wan2.6-i2v," in text
+        assert "1 more clip was made by another notebook; describe that one." in text
+    side.unlink()
+    only = wan.methods(notebook(tmp_path, ("a", [second]))).text
+    assert only == "Every clip of this notebook was made by another one; describe that one."
+
+
+def test_what_is_not_billed_has_no_amount_in_the_table(record, tmp_path):
+    told_of = ("failed", "canceled", "refused", "waiting", "planned", "ambiguous", "detached")
+    held = [other(record, f"run-{state}", state=state, clip=None) for state in told_of]
+    found = {row["state"]: row["amount"] for row in rows(notebook(tmp_path, ("a", held)))}
+    amount = record["cost"]["amount"]
+    assert list(found.values()) == ["0"] * 5 + [amount] * 2
 
 
 def test_records_that_were_edited_are_left_out_and_named(record, tmp_path):
     edited = {**record, "run_id": "run-b", "model": "another"}
     path = notebook(tmp_path, ("a", [record]), ("b", []))
-    import json
-
     held = json.loads(path.read_text())
     held["cells"][1]["metadata"]["wan_notebook"]["runs"].append(edited)
     path.write_text(json.dumps(held))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -132,11 +134,31 @@ def test_a_member_whose_clip_was_exchanged_for_its_sisters_is_found(notebook):
 def test_methods_and_replay_know_the_runs_by_the_records_beside_their_clips(made, notebook):
     _, grid = made
     lines = wan.methods(notebook).csv.strip().splitlines()
-    assert len(lines) == 3
-    for job, line in zip(grid.succeeded, lines[1:], strict=True):
+    for job, line in zip(grid, lines[1:], strict=True):
+        assert job.run_id in line
         assert job.task_id in line
     with pytest.raises(wan.ConfigurationError, match=grid[1].run_id):
         wan.replay(notebook, cell="1")
+
+
+def test_methods_tells_of_the_runs_that_gave_no_clip_what_the_sweep_does(made, notebook):
+    told = wan.methods(notebook)
+    assert "2 clips were made by a simulator of wan2.6-i2v-flash" in told.text
+    assert "2 requests of wan2.6-i2v-flash gave no clip (failed: 2)." in told.text
+    assert "to repeat 2 of 4 exactly, something" in told.text
+    assert "a run of a sweep that gave no clip, of which only a summary is kept: 2" in told.text
+    failed = [row for row in csv.DictReader(io.StringIO(told.csv)) if row["state"] == "failed"]
+    assert [(row["run_id"], row["seed"]) for row in failed] == [(made[1][2].run_id, "1"), (made[1][3].run_id, "2")]
+    assert {(row["prompt"], row["duration"], row["audio"], row["amount"], row["simulated"]) for row in failed} == {
+        (PROMPTS[1], "2", "false", "0", "true")
+    }
+    rewritten(notebook, lambda held: held.__setitem__(slice(1, 3), []))
+    assert "1 of 1" not in wan.methods(notebook).text, "told of where no run of a sweep has a clip, too"
+    rewritten(notebook, lambda held: held[1].update(seed=9))
+    assert "the record was edited" in wan.methods(notebook).left_out[0]
+    rewritten(notebook, lambda held: held[0].update(region="beijing"))
+    with pytest.raises(wan.WanError, match="the summary of its sweep is not there, or was edited"):
+        wan.methods(notebook)
 
 
 def test_a_record_without_members_is_one_part():

@@ -37,7 +37,7 @@ PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 COMPLETED, FAILED = "http://schema.org/CompletedActionStatus", "http://schema.org/FailedActionStatus"
 METADATA = "ro-crate-metadata.json"
 MADE = "downloaded"
-UNDER_WAY = ("waiting", "submitting", "following", "downloading", "detached", "undelivered")
+UNDER_WAY = ("planned", "waiting", "submitting", "following", "downloading", "detached", "undelivered")
 NOT_IDENTICAL = "Requests can be repeated, given what is left out; the service does not promise the identical video."
 NOT_REAL = "Simulated: made by a simulator of the service, not by the real model."
 NO_LICENSE = "No licence was stated when this crate was made: ask its author before you use it."
@@ -114,7 +114,7 @@ def export_crate(
         raise WanError(
             f"{target} cannot be written ({error.strerror}).", hint="The notebook was not changed."
         ) from None
-    return CrateReport(target, len(told.entries), len(packing.files), (*told.left_out, *packing.left_out))
+    return CrateReport(target, len(packing.runs), len(packing.files), tuple(dict.fromkeys(packing.left_out)))
 
 
 def _empty_crate() -> ROCrate:
@@ -132,14 +132,14 @@ class _Packing:
     """One crate being filled."""
 
     def __init__(self, told: Chronicle, crate: ROCrate) -> None:
-        self.told, self.crate = told, crate
+        self.told, self.crate, self.runs = told, crate, told.runs()
         self.folder = told.document.path.parent
         self.files: dict[str, Any] = {}  # by their path in the crate
-        self.left_out: list[str] = []
+        self.left_out = [*told.left_out]
 
     def describe(self, license_: str | None, agent: str | None) -> None:
         """The whole metadata."""
-        crate, runs = self.crate, self.told.entries
+        crate, runs = self.crate, self.runs
         name = clean(self.told.document.path.name)
         simulated = sum(run.record["simulated"] for run in runs)
         said = f"{name} with the inputs and clips of {len(runs)} image-to-video run{'' if len(runs) == 1 else 's'}."
@@ -270,7 +270,7 @@ def _story(run: Entry) -> str:
     """What happened in a run, in words."""
     record = run.record
     said = [NOT_REAL] if record["simulated"] else []
-    said.append(f"Cell {run.cell}.")
+    said.append(f"Made in an earlier execution, shown in cell {run.cell}." if run.earlier else f"Cell {run.cell}.")
     if record["private"]:
         said.append("Its prompt is private.")
     elif run.prompt:

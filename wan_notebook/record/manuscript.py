@@ -38,6 +38,7 @@ AGAIN = (
 )
 UNTOLD = "a prompt that is private or too long to be recorded"
 ABSENT = "an input that was at an address or whose file is not there"
+SHORT = "a run of a sweep that gave no clip, of which only a summary is kept"
 NOT_IDENTICAL = "The service does not promise the identical video: a reproducible request, not a bit-identical clip."
 REAL = "Clips were made from still images with Wan image-to-video (Alibaba Cloud Model Studio), through"
 SIMULATED = "No clip was made by a model of the real service: a simulator of it was used, through"
@@ -104,10 +105,11 @@ def methods(path: str | os.PathLike[str]) -> Methods:
     """
     told = chronicle(path)
     folder = told.document.path.absolute().parent
-    return Methods(_paragraph(list(told.paid()), folder), _bibtex(), _table(told.entries), told.left_out)
+    return Methods(_paragraph(told.runs(), folder), _bibtex(), _table(told.runs()), told.left_out)
 
 
-def _paragraph(runs: Sequence[Entry], folder: Path) -> str:
+def _paragraph(told: Sequence[Entry], folder: Path) -> str:
+    runs = [run for run in told if run.record["from_run"] is None]
     if not runs:
         return "Every clip of this notebook was made by another one; describe that one."
     groups: dict[tuple[bool, str], list[Entry]] = defaultdict(list)
@@ -118,7 +120,7 @@ def _paragraph(runs: Sequence[Entry], folder: Path) -> str:
     sentences = [f"{REAL if real else SIMULATED} wan-notebook {ours} on Python {python}."]
     for (simulated, model), members in sorted(groups.items()):
         sentences += _group(clean(model), members, simulated=simulated)
-    sentences += [_money(runs), _repeating(runs, folder)]
+    sentences += [_elsewhere(told), _money(runs), _repeating(runs, folder)]
     return " ".join(filter(None, sentences))
 
 
@@ -132,12 +134,26 @@ def _group(model: str, runs: Sequence[Entry], *, simulated: bool) -> Iterator[st
         yield (
             f"{_count(len(made), 'clip')} {'was' if len(made) == 1 else 'were'} made {by} ({_settings(made)}; "
             f"{'seed' if len(made) == 1 else 'seeds'} {few}{DRAWN if drawn else ''}) {_when(made)}"
-            f"{'' if simulated else f' in the region {_regions(made)}'}."
+            f"{'' if simulated else f' in the region {_regions(made)}'}{_earlier(made)}."
         )
     others = Counter(run.record["state"] for run in runs if run.record["state"] != "downloaded")
     if others:
         listed = ", ".join(f"{clean(state)}: {number}" for state, number in sorted(others.items()))
         yield f"{_count(sum(others.values()), 'request')} of {model} gave no clip ({listed})."
+
+
+def _earlier(runs: Sequence[Entry]) -> str:
+    number = sum(run.earlier for run in runs)
+    some = "" if number == len(runs) else f"{number} of them "
+    return f", {some}in an earlier execution" if number else ""
+
+
+def _elsewhere(told: Iterable[Entry]) -> str:
+    """How many clips are shown of whose making nothing that can be believed is told."""
+    known = {run.record["run_id"] for run in told}
+    shown = {run.record["from_run"] for run in told if run.record["state"] == "downloaded"} - {None} - known
+    clips = f"{_count(len(shown), 'more clip')} {'was' if len(shown) == 1 else 'were'}"
+    return f"{clips} made by another notebook; describe that one." if shown else ""
 
 
 def _settings(runs: Sequence[Entry]) -> str:
@@ -164,7 +180,8 @@ def _versions(runs: Iterable[Entry], name: str) -> str:
 
 
 def _money(runs: Iterable[Entry]) -> str:
-    costs = [run.record["cost"] for run in runs if not run.record["simulated"] and run.record["state"] == "downloaded"]
+    paid = [run for run in runs if not run.record["simulated"] and run.record["state"] == "downloaded"]
+    costs = [run.record["cost"] for run in paid]
     if not costs:
         return ""
     sums: dict[str, Decimal] = defaultdict(Decimal)
@@ -181,20 +198,24 @@ def _money(runs: Iterable[Entry]) -> str:
     total = " and ".join(f"{amount.normalize():f} {clean(currency)}" for currency, amount in sorted(sums.items()))
     more = f", and the price of {_count(unknown, 'clip')} is not known" if unknown else ""
     tables = one_of(sorted(map(clean, dates)))
-    return f"They cost {'about ' if about else ''}{total} by the price table of {tables}{more}."
+    then = " when they were made," if any(run.earlier for run in paid) else ""
+    return f"They cost {'about ' if about else ''}{total}{then} by the price table of {tables}{more}."
 
 
 def _repeating(runs: Iterable[Entry], folder: Path) -> str:
     """How far the requests can be repeated from the records and the files beside them; nothing if none was sent."""
-    sent = [run.record for run in runs if run.record["request"]["sent"] is not None]
+    sent = [run.record for run in runs if run.record["request"]["sent_sha256"] is not None]
     if not sent:
         return ""
+    short = {one["run_id"] for one in sent if one["request"]["sent"] is None}
     untold = {
         one["run_id"] for one in sent if one["private"] or any(name.startswith("sent.") for name in one["shortened"])
     }
     absent = {one["run_id"] for one in sent if not all(_at_hand(item, folder) for item in one["inputs"])}
-    some = len(untold | absent)
-    what = "; ".join(f"{words}: {len(which)}" for words, which in ((UNTOLD, untold), (ABSENT, absent)) if which)
+    untold -= short
+    some = len(untold | absent | short)
+    reasons = ((UNTOLD, untold), (ABSENT, absent), (SHORT, short))
+    what = "; ".join(f"{words}: {len(which)}" for words, which in reasons if which)
     return f"{AGAIN.format(some=some, all=len(sent), what=what) if some else REPEATABLE} {NOT_IDENTICAL}"
 
 
@@ -222,7 +243,7 @@ def _table(runs: Iterable[Entry]) -> str:
     writer.writerow((*heads, "wan_notebook", "sent_sha256"))
     for run in runs:
         record = run.record
-        cost, clip = record["cost"] or {}, record["clip"] or {}
+        cost, clip = run.cost, record["clip"] or {}
         cells = (
             run.cell,
             run.cell_id,

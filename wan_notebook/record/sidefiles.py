@@ -6,11 +6,11 @@ import json
 import logging
 import secrets
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
-from wan_notebook.record.provenance import MAX_RECORD_BYTES, is_record
+from wan_notebook.record.provenance import MAX_RECORD_BYTES, digest, is_record
 from wan_notebook.tasks import JobState
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["SUFFIX", "keep_beside", "load_record", "side_file"]
+__all__ = ["SUFFIX", "keep_beside", "load_record", "placed", "side_file"]
 
 log = logging.getLogger("wan_notebook")
 
@@ -93,3 +93,14 @@ def load_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(value, dict) or not is_record(value):
         raise WanError(f"{side.name} holds no record.", hint=hint)
     return value
+
+
+def placed(record: Mapping[str, Any], clip: str) -> dict[str, Any]:
+    """The record beside a clip as the notebook would hold it: its paths start where ``clip``, the clip's path, does."""
+
+    def moved(item: Mapping[str, Any]) -> dict[str, Any]:
+        return {**item, "path": str(PurePosixPath(clip).parent / item["path"]) if item["path"] else None}
+
+    said = {name: value for name, value in record.items() if name != "record_sha256"}
+    said |= {"clip": {**said["clip"], "path": clip}, "inputs": [moved(item) for item in said["inputs"]]}
+    return {**said, "record_sha256": digest(said)}

@@ -6,18 +6,17 @@ records do. The whole record of a run lies beside its clip.
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
 from wan_notebook.record.claims import MOST_VALUE, another_sweep
 from wan_notebook.record.documents import inside
-from wan_notebook.record.model import faults
+from wan_notebook.record.model import Record, faults
 from wan_notebook.record.provenance import SCHEMA_VERSION, asked, cost_facts, digest, relative
-from wan_notebook.record.sidefiles import SUFFIX, load_record
+from wan_notebook.record.sidefiles import SUFFIX, load_record, placed
 from wan_notebook.tasks import UNSENT, JobState
 from wan_notebook.words.phrases import clean, shortened
-from wan_notebook.words.privacy import hushed
+from wan_notebook.words.privacy import TEXTS, hushed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from wan_notebook.tasks import JobUpdate
 
-__all__ = ["MEMBER", "SWEEP", "record_of_sweep", "told_otherwise", "whole_of"]
+__all__ = ["MEMBER", "SWEEP", "record_of_sweep", "short_of", "told_otherwise", "whole_of"]
 
 SWEEP, MEMBER = "sweep", "member"  # what ``kind`` says
 MOST_ERROR, MOST_VALUES = 300, 20  # characters; fields
@@ -159,8 +158,31 @@ def whole_of(entry: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any] | N
         return None, f"{path.name} is the record of another run"
     if entry["sent_sha256"] != beside["request"]["sent_sha256"]:
         return None, f"{path.name} tells of another request"
-    inputs = [_moved(item, clip) for item in said["inputs"]]
-    return _signed({**said, "clip": {**said["clip"], "path": clip["path"]}, "inputs": inputs}), ""
+    return placed(beside, clip["path"]), ""
+
+
+def short_of(entry: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sweep tells of a run without a clip, under the names of a run's record; what it does not tell is None.
+
+    Parameters
+    ----------
+    entry, head : mapping
+        The run's and the sweep's, valid.
+    """
+    values = {name: value for name, value in entry["values"].items() if name not in TEXTS or not head["private"]}
+    asked_for = {**head["asked"], **values, "seed": entry["seed"]}
+    shared = ("source_sha256", "name", "private", "region", "endpoint", "created_at", "versions")
+    own = ("schema", "run_id", "rev", "cell_id", "state", "simulated", "model", "task_id", "from_run", "error")
+    return {
+        **{field.alias or name: None for name, field in Record.model_fields.items()},
+        **{name: head[name] for name in shared},
+        **{name: entry[name] for name in own},
+        "request": {"asked": asked_for, "given": sorted(values), "sent": None, "sent_sha256": entry["sent_sha256"]},
+        "cost": {"amount": entry["amount"], "currency": entry["currency"]} if entry["currency"] else None,
+        "inputs": [],
+        "notes": [],
+        "shortened": [],
+    }
 
 
 def told_otherwise(head: Mapping[str, Any], members: Sequence[Mapping[str, Any]], folder: Path) -> str:
@@ -170,9 +192,3 @@ def told_otherwise(head: Mapping[str, Any], members: Sequence[Mapping[str, Any]]
         if record and (other := another_sweep(head, record, own=record["run_id"] == entry["run_id"])):
             return f"the record beside the clip of {entry['run_id']} tells otherwise: {other}"
     return ""
-
-
-def _moved(item: Mapping[str, Any], clip: Mapping[str, Any]) -> dict[str, Any]:
-    """An input whose path is relative to the notebook's folder instead of the clip's."""
-    place = PurePosixPath(clip["path"]).parent
-    return {**item, "path": str(place / item["path"]) if item["path"] else None}
