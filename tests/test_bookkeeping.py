@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,6 +94,16 @@ def test_what_the_budgets_leave_is_said_with_the_costs(ledger, monkeypatch):
     said = CliRunner().invoke(cli, ["costs", "--by", "project"]).output
     assert "Of the 5 USD of this session 0.25 USD is spent or promised." in said
     assert "Of the 9 USD of this project 0 is spent or promised." in said
+    for run_id, simulated in (("run-a", True), ("run-b", False)):
+        kind = {"simulated": simulated, "amount": "0.3" if simulated else "0.7", "currency": "USD", "asked_key": "k"}
+        ledger.add(Run(run_id, "downloaded", NOON, model="m1", project=os.path.realpath(Path.cwd()), **kind))
+    assert "Of the 9 USD of this project 0.7 USD is spent or promised." in str(bookkeeping.costs_by(ledger, "day"))
+    monkeypatch.setenv("WAN_NOTEBOOK_REGION", "simulator")
+    said = CliRunner().invoke(cli, ["costs"]).output
+    assert "Of the 9 USD of this project 0.3 USD is spent or promised (simulated)." in said
+    assert "Of the 5 USD of this session 0.3 USD is spent or promised (simulated)." in said
+    monkeypatch.setenv("WAN_NOTEBOOK_REGION", "nowhere")
+    assert "Of the 9 USD of this project 0.7 USD is" in CliRunner().invoke(cli, ["costs"]).output, "told all the same"
     (unknown,) = [told for told in bookkeeping.costs_by(ledger, "day").data if told["unknown"]]
     assert unknown["amount"] is None, "an unknown price is no 0"
     ledger.update("run-1", state="expired")

@@ -15,11 +15,12 @@ from wan_notebook.errors import ConfigurationError, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["KEY_REFUSED", "KEY_SEEN", "Secret", "find_key", "forget", "remember", "seal"]
+__all__ = ["KEY_REFUSED", "KEY_SEEN", "UNREAD_KEY", "Secret", "find_key", "forget", "remember", "seal"]
 
 NAME = "DASHSCOPE_API_KEY"
 ROUNDS = 50_000  # some hundredths of a second for each key that somebody tries
 NOT_SET = "not set"
+UNREAD_KEY = "sk-unread"  # stands where a key would be, so that none is looked for
 KEYRING = ("dashscope", "api_key")  # keyring set dashscope api_key
 KEY_REFUSED = Problem(
     "api_key",

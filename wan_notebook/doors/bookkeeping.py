@@ -8,13 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wan_notebook.config import SIMULATOR
 from wan_notebook.doors.options import Parser, add, read
 from wan_notebook.errors import ConfigurationError
+from wan_notebook.keys import UNREAD_KEY, Secret
 from wan_notebook.ledger import expenses, moves
 from wan_notebook.ledger.expenses import Purse
 from wan_notebook.ledger.runs import FORGOTTEN, LATER, OPEN, OVER, UNDRIVEN, UPDATE
 from wan_notebook.ledger.statements import Statement, cache, costs, count, listed, money, select
 from wan_notebook.notebook import arguments, frontend
+from wan_notebook.service.hosts import region_of
+from wan_notebook.words.addresses import is_loopback, without_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +100,8 @@ def spent(ledger: Ledger, line: str) -> Statement:
 def costs_by(ledger: Ledger, by: str, *, since: str | None = None) -> Statement:
     """What was spent, forgotten runs included, and what of the budgets that hold here is spent or promised.
 
+    Budgets are told of the kind that would be paid for here: of simulated runs where the region is the simulator.
+
     Raises
     ------
     InvalidRequestError
@@ -103,9 +109,10 @@ def costs_by(ledger: Ledger, by: str, *, since: str | None = None) -> Statement:
     """
     told = costs(ledger.runs(*select(since=since), forgotten=True), by)
     terms = arguments.terms(force=False, yes=False, max_cost=None)
-    purse = Purse(ledger, terms.folder or os.path.realpath(frontend.notebook_folder()), simulated=False)
+    purse = _purse(ledger, terms.folder or os.path.realpath(frontend.notebook_folder()))
+    kind = "" if purse.billed else " (simulated)"
     budgets = [
-        f"Of the {limit} of this {name} {spent} is spent or promised."
+        f"Of the {limit} of this {name} {spent} is spent or promised{kind}."
         for name, limit, spent in (
             ("session", terms.session, purse.in_session()),
             ("project", terms.project, purse.in_project()),
@@ -113,6 +120,17 @@ def costs_by(ledger: Ledger, by: str, *, since: str | None = None) -> Statement:
         if limit is not None
     ]
     return replace(told, remarks=[*budgets, *told.remarks])
+
+
+def _purse(ledger: Ledger, folder: str) -> Purse:
+    """What a run would be paid out of here and now: the budgets count simulated runs and real ones apart."""
+    try:
+        settings = arguments.settings(None, Secret(UNREAD_KEY), None, None)
+        region, address = region_of(settings), settings.base_url or ""
+    except ConfigurationError:  # costs are told all the same
+        return Purse(ledger, folder, simulated=False)
+    simulated = None if is_loopback(address) else region == SIMULATOR
+    return Purse(ledger, folder, simulated, without_workspace(address))
 
 
 def cached(ledger: Ledger, line: str) -> Statement | str:

@@ -15,7 +15,7 @@ from wan_notebook.engine import pricing
 from wan_notebook.engine.clips import keep_input
 from wan_notebook.errors import ConfigurationError, InvalidRequestError, Problem
 from wan_notebook.facts.catalog import catalog
-from wan_notebook.keys import Secret, seal
+from wan_notebook.keys import UNREAD_KEY, Secret, seal
 from wan_notebook.media.medium import SentMedia
 from wan_notebook.notebook import arguments, frontend
 from wan_notebook.notebook.outlook import limit_problem, paid_before
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["dry_run", "rehearse"]
 
 EXAMPLE_SEED = 123_456_789
-UNREAD_KEY = "sk-unread"  # stands where a key would be, so that none is looked for
 SIMULATOR_PORT = 8765
 OWN_SIMULATOR = (
     "submitting starts a simulator of your own where none runs yet; "

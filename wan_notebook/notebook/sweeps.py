@@ -13,7 +13,7 @@ from wan_notebook.engine.jobset import JobSet
 from wan_notebook.engine.turnstile import Turnstile
 from wan_notebook.errors import BudgetError
 from wan_notebook.hall.session import session
-from wan_notebook.keys import Secret, seal
+from wan_notebook.keys import UNREAD_KEY, Secret, seal
 from wan_notebook.ledger.statements import Statement, count
 from wan_notebook.media.intake import look_in
 from wan_notebook.notebook import arguments, frontend
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dry_sweep", "launch", "rehearse", "sweep"]
 
-UNREAD_KEY = "sk-unread"
 UNSENT = "Nothing was sent and nothing is billed."
 
 
