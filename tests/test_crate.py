@@ -124,7 +124,8 @@ def test_a_private_prompt_is_left_out_of_cells_without_a_run_too(made, tmp_path)
     (folder / "n.ipynb").write_text(json.dumps({**held, "cells": [*held["cells"], dry]}))
     report = wan.export_crate(folder / "n.ipynb", tmp_path / "crate")
     assert "heliotrope" not in (tmp_path / "crate" / "n.ipynb").read_text()
-    assert report.left_out[-2:] == ("private texts of cell 2", "private texts of cell 4")
+    assert report.left_out[-2] == "texts of cell 2: they are private"
+    assert report.left_out[-1].startswith("texts of cell 4: it asks for a clip and no run of it is recorded, so")
     found = wan.verify(tmp_path / "crate" / "n.ipynb").findings
     assert not [one for one in found if one.what == "source" and one.result == "differs"]
 

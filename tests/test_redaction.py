@@ -52,7 +52,7 @@ def test_a_cell_that_tells_a_private_prompt_loses_its_source(name):
     assert "teapot" not in text.replace('"teapot hums."', "")
     assert cells
     assert told["cells"][-1]["source"] == "x = 1"
-    assert told["cells"][cells[-1]]["source"] == SEALED
+    assert told["cells"][max(cells)]["source"] == SEALED
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -67,9 +67,17 @@ def test_an_output_that_shows_it_does_so_no_more(name):
     assert "vermilion" not in text
     assert "ums." not in text, "nor in the metadata"
     assert "a table" in text
-    assert cells == (0, 1)
+    assert cells == {0: "they are private", 1: "it holds a text of a private cell"}
+
+
+def test_what_is_not_said_to_be_private_is_told_why_it_was_left_out_all_the_same():
+    refused = "%%wan_i2v grid --sweep seed=1,2\nThe cat sweeps."
+    _, cells = redacted(notebook(MAGIC, refused, "word = 'a red teapot'", "%%wan_i2v z --private\nA {word}."))
+    assert cells[0] == cells[3] == "they are private"
+    assert cells[1].startswith("it asks for a clip and no run of it is recorded")
+    assert cells[2] == "it sets a variable that a private cell uses"
 
 
 def test_where_nothing_is_private_nothing_is_changed():
     held = notebook(f"%%wan_i2v y\n{TEAPOT}", f"wan.generate(prompt={TEAPOT!r}, private=False)")
-    assert redacted(held) == (held, ())
+    assert redacted(held) == (held, {})

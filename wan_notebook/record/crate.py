@@ -162,7 +162,7 @@ class _Packing:
         self.crate.write(folder)
         notebook = self.told.document
         shown, cells = redacted(notebook.notebook)
-        self.left_out += [f"private texts of cell {index + 1}" for index in cells]
+        self.left_out += [f"texts of cell {place + 1}: {why}" for place, why in cells.items()]
         text = json.dumps(shown, ensure_ascii=False, indent=1) + "\n" if cells else notebook.text
         (folder / notebook.path.name).write_text(text, encoding="utf-8")
 

@@ -39,10 +39,14 @@ PICTURE = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*")
 TAG = re.compile(r"<[^<>]*>")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PIXELS = ("image/png", "image/jpeg", "image/gif", "video/mp4", "audio/")
+PRIVATE = "they are private"
+UNRECORDED = "it asks for a clip and no run of it is recorded, so they may be private, too"
+SETS_IT = "it sets a variable that a private cell uses"
+SHARES = "it holds a text of a private cell"
 LEAST = 3  # characters of a text that is looked for
 
 
-def redacted(notebook: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
+def redacted(notebook: dict[str, Any]) -> tuple[dict[str, Any], dict[int, str]]:
     """``notebook`` without private texts.
 
     Parameters
@@ -54,8 +58,8 @@ def redacted(notebook: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]
     -------
     notebook : dict
         A copy, or itself where nothing in it is private.
-    cells : tuple of int
-        Places, from 0, of the cells that lost something.
+    cells : dict of int to str
+        Places, from 0, of the cells that lost something, and why.
     """
     cells = [_Cell(one) for one in notebook["cells"]]
     public: set[str] = set()
@@ -67,16 +71,19 @@ def redacted(notebook: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]
         cell.recorded |= cell.digest() in public  # its output is shown by another one
         cell.private |= cell.code and SAYS_SO.search(SETTING.sub("", cell.source)) is not None
     if not any(cell.private for cell in cells) and not any(SETTING.search(cell.source) for cell in cells if cell.code):
-        return notebook, ()
+        return notebook, {}
     for cell in cells:
-        cell.private |= cell.code and not cell.recorded and ASKS.search(cell.source) is not None
+        if cell.code and not cell.private and not cell.recorded and ASKS.search(cell.source):
+            cell.private, cell.why = True, UNRECORDED
     while _spread(cells):
         pass
     known = _Secrets(text for cell in cells if cell.private for text in cell.texts())
     shown = known.cut({name: value for name, value in notebook.items() if name != "cells"})
     shown["cells"] = [_cut(cell, known) for cell in cells]
-    changed = (i for i, one in enumerate(shown["cells"]) if one != notebook["cells"][i])
-    return {name: shown[name] for name in notebook}, tuple(changed)
+    changed = [place for place, one in enumerate(shown["cells"]) if one != notebook["cells"][place]]
+    return {name: shown[name] for name in notebook}, {
+        place: cells[place].why if cells[place].private else SHARES for place in changed
+    }
 
 
 @dataclass
@@ -86,6 +93,7 @@ class _Cell:
     held: Any
     private: bool = False
     recorded: bool = False
+    why: str = PRIVATE
 
     def __post_init__(self) -> None:
         said = self.held.get("source") if isinstance(self.held, dict) else None
@@ -135,6 +143,7 @@ def _spread(cells: list[_Cell]) -> bool:
             continue
         if used & {name for names in SETS.findall(cell.source) for name in NAME.findall(names)}:
             cell.private = found = True
+            cell.why = SETS_IT
     return found
 
 
