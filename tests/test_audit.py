@@ -117,6 +117,28 @@ def shown(old, new):
 
 ANOTHER = 'src="data:video/mp4;base64,AAAA" data-was="'
 
+
+def everywhere(notebook, folder, change):
+    """The same change also in the record beside the clip."""
+    both(change)(notebook, folder)
+    side_file(folder, lambda record: (change(record), reseal(record)))
+
+
+def reused(notebook, folder, change):
+    """The run as one that shows an earlier run's clip, which is the usual state after Run All; then a change in it."""
+    first = the_run(notebook)["run_id"]
+    nothing = {"amount": "0", "seconds": 0.0, "about": False}
+
+    def again(record):
+        record.update(run_id="run-" + "a" * 16, from_run=first, submitted_at=None)
+        record["cost"].update(nothing)
+        change(record)
+
+    both(again)(notebook, folder)
+    the_output(notebook).pop("text/html")
+    the_output(notebook).pop("text/plain")
+
+
 TAMPERINGS = {
     "real or not, everywhere": both(lambda r: r.update(simulated=False)),
     "the endpoint, everywhere": both(lambda r: r.update(endpoint="https://example.com")),
@@ -168,6 +190,14 @@ TAMPERINGS = {
     "the input's digest, everywhere": both(lambda r: r["inputs"][0].update(sha256="0" * 64)),
     "a clip outside the folder": both(lambda r: r["clip"].update(path="../secret.mp4")),
     "an input by an absolute path": both(lambda r: r["inputs"][0].update(path="/etc/hostname")),
+    "sent after it ended": both(lambda r: r.update(submitted_at="2099-01-01T00:00:00Z")),
+    "given, and never asked": both(lambda r: r["request"]["given"].append("mood")),
+    "an input's sides, everywhere": lambda n, f: everywhere(n, f, lambda r: r["inputs"][0].update(width=9999)),
+    "a later copy with other words": lambda n, _f: (
+        the_run(n).update(rev=the_run(n)["rev"] + 5, name="dog"),
+        the_output(n)[MIME].update(name="cat"),
+        reseal(the_run(n)),
+    ),
     "the side file": lambda _n, f: side_file(f, lambda r: r.update(task_id="another")),
     "a side file that is none": lambda _n, f: clip_of(f).with_name(clip_of(f).name + ".json").write_text("{}"),
 }
@@ -208,6 +238,55 @@ def test_a_change_is_found(folder, name):
     report = wan.verify(path)
     assert not report.ok
     assert "DIFFERS" in str(report)
+
+
+OF_REUSED = {
+    "usage": lambda r: r["usage"].update(duration=9.0),
+    "currency": lambda r: r["cost"].update(currency="CNY"),
+    "table": lambda r: r["cost"].update(table_date="2020-01-01"),
+    "paid": lambda r: r["cost"].update(seconds=2.0, amount="0.05"),
+    "rewritten prompt": lambda r: r.update(actual_prompt="A dog"),
+    "task": lambda r: r.update(task_id="another"),
+    "seed": lambda r: (
+        r["request"]["sent"]["parameters"].update(seed=777),
+        r["request"].update(sent_sha256=digest(r["request"]["sent"])),
+    ),
+    "end": lambda r: r.update(end_time="2026-01-01 00:00:00.000"),
+}
+
+
+def test_a_run_that_reused_a_clip_tells_what_the_first_one_tells(folder):
+    path = folder / "n.ipynb"
+    for name, change in {"": bool, **OF_REUSED}.items():
+        notebook = json.loads((folder / "n.ipynb").read_text())
+        reused(notebook, folder, change)
+        path.with_name("again.ipynb").write_text(json.dumps(notebook))
+        report = wan.verify(path.with_name("again.ipynb"))
+        assert report.ok is not bool(name), (name, str(report))
+
+
+def test_outputs_that_changed_places_are_found_and_a_run_below_text_is_named(folder):
+    path = folder / "n.ipynb"
+    notebook = json.loads(path.read_text())
+    first = notebook["cells"][1]
+    other = json.loads(json.dumps(first))
+    other["id"] = "other"
+    for record in (other["metadata"]["wan_notebook"]["runs"][0], other["outputs"][-1]["data"][MIME]):
+        record["run_id"] = "run-" + "b" * 16
+        reseal(record)
+    notebook["cells"].append(other)
+
+    def swapped(notebook):
+        path.write_text(json.dumps(notebook))
+        return [f.cell for f in wan.verify(path).findings if f.words.startswith("its output is another cell's")]
+
+    assert swapped(notebook) == []
+    first["outputs"], other["outputs"] = other["outputs"], first["outputs"]
+    assert swapped(notebook) == [2, len(notebook["cells"])]
+    first.update(cell_type="markdown", source="A cat.")
+    swapped(notebook)
+    said = [(f.result, f.words) for f in wan.verify(path).findings if f.cell == 2]
+    assert said == [("not verifiable", "this is no code cell any more, and a run is recorded in it")]
 
 
 def test_the_command_prints_a_table_and_its_exit_code_tells(folder):

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from records import MIME
+from saved import sealed
 from windows import COST, NASTY, PROMPT, TASK_ID, clip_at, film_at, following, request, told
 
 import wan_notebook as wan
@@ -188,6 +189,17 @@ def test_what_a_card_does_not_have_is_found(tmp_path: Path, name: str) -> None:
     failed = outputs_of(made(tmp_path, state=JobState.FAILED, clip=None, simulated=True, **SAID))
     page = ADDED[name](failed["text/html"])
     assert page == failed["text/html"] or found(tmp_path, {**failed, "text/html": page})[0][0] == "differs"
+
+
+def test_a_failed_record_that_holds_another_reason_is_found(tmp_path: Path) -> None:
+    task = Task(TASK_ID, "FAILED", code="DataInspectionFailed", message="Not this. ")
+    error = f"task {TASK_ID} failed; the service said DataInspectionFailed: Not this."
+    data = outputs_of(made(tmp_path, state=JobState.FAILED, clip=None, task=task, error=error))
+    assert found(tmp_path, data) == [("ok", "")]
+    assert "differs" not in [result for result, _ in found(tmp_path, data, what="record")]
+    for name, value in {"code": "Arrearage", "message": "Nope"}.items():
+        forged = sealed(data[MIME], **{name: value})
+        assert "differs" in [result for result, _ in found(tmp_path, {**data, MIME: forged}, what="record")]
 
 
 def test_what_is_beside_a_card_is_found(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ KNOWN = re.compile(
 HIDING = re.compile(r"display:none|visibility|position|z-index|transform|clip|filter|opacity:0(?!\.[1-9])|:-|url\(")
 CLOCK = re.compile(r"((queued|ran) [^<]{1,40})+ by the (simulator|service)'s clock|in all [\d: hmin]{1,20} here")
 PICTURE = re.compile(r"data:image/(jpeg|png);base64,[A-Za-z0-9+/=\s]*")
-MEDIA = re.compile(r"(image|last_frame|audio_url)( sent)?")
+MEDIA = re.compile(r"image|last_frame|audio_url")
 AS_SENT = re.compile(r"(image|last_frame) as it is sent: \d+ × \d+ pixels")
 LIVING = re.compile(r"Save it from the browser: open the clip at the service \([\w :-]{1,60}\)")
 WEB = re.compile(r"https?://")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wan_notebook.errors import WanError
 from wan_notebook.hall.restoration import recorded_cost
 from wan_notebook.hall.semblance import WEB, Element, alien, read, texts, unlike
+from wan_notebook.media.medium import SentMedia
 from wan_notebook.record.audit import audited
 from wan_notebook.record.documents import genuine
 from wan_notebook.record.embeds import ELSEWHERE, plays
@@ -270,7 +271,13 @@ def _update(record: Mapping[str, Any], folder: Path) -> JobUpdate:
         clip=Clip(path=folder / clip["path"], **facts) if clip else None,
         folder=folder,
         private=record["private"],
+        media=tuple(_medium(item) for item in record["inputs"]),
     )
+
+
+def _medium(item: Mapping[str, Any]) -> SentMedia:
+    names = ("role", "how", "mime", "sha256", "width", "height")
+    return SentMedia(name=item["name"] or "", bytes=item["bytes"] or 0, **{name: item[name] for name in names})
 
 
 def _text(held: object) -> str:

@@ -26,7 +26,7 @@ from wan_notebook.record.evidence import ELSEWHERE, clip_of, elsewhere, inputs_o
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding, Report
 from wan_notebook.record.model import faults
 from wan_notebook.record.provenance import MIME, digest, parts
-from wan_notebook.record.recorder import KEY, MAX_RUNS
+from wan_notebook.record.recorder import ENDED, KEY, MAX_RUNS
 from wan_notebook.record.redaction import SEALED
 from wan_notebook.record.swept import MEMBER, SWEEP, told_otherwise, whole_of
 
@@ -68,6 +68,10 @@ def audited(path: str | os.PathLike[str], look: Look) -> Report:
     for number, cell in enumerate(document.notebook["cells"], 1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
             found += _cell(number, cell, document.path.parent, sources, look)
+        elif isinstance(cell, dict) and any(True for _ in _kept(cell)):
+            words = "this is no code cell any more, and a run is recorded in it"
+            found.append(Finding(number, None, None, "record", UNKNOWN, words))
+    found += _swapped(document.notebook["cells"])
     return Report(document.path, tuple(found))
 
 
@@ -100,10 +104,20 @@ def _cell(number: int, cell: dict[str, Any], folder: Path, sources: set[str], lo
             yield from _claims(at, record)
             yield from inputs_of(at, record, folder)
             yield from clip_of(at, record, folder)
-        for data in _outputs(cell):
-            held = data.get(MIME)
-            if isinstance(held, dict) and (any(one is held for one in copies) or _is_sweep(held, run_id)):
-                yield from look(at, data, held, folder)
+        yield from _looked_at(at, cell, copies, look, folder)
+
+
+def _looked_at(
+    at: Finding, cell: dict[str, Any], copies: list[dict[str, Any]], look: Look, folder: Path
+) -> Iterator[Finding]:
+    """What the outputs show of a run, against the record in them and every other that tells of the same end."""
+    for data in _outputs(cell):
+        held = data.get(MIME)
+        if isinstance(held, dict) and (any(one is held for one in copies) or _is_sweep(held, copies[0]["run_id"])):
+            yield from look(at, data, held, folder)
+            for other in copies if held["state"] in ENDED and "kind" not in held else ():
+                if other != held and "kind" not in other and other["state"] == held["state"]:
+                    yield from (one for one in look(at, data, other, folder) if one.result == DIFFERS)
 
 
 def _is_sweep(held: dict[str, Any], run_id: str) -> bool:
@@ -122,6 +136,25 @@ def _missing(here: Finding, cell: dict[str, Any], kept: list[Any], shown: list[A
     first = _source_of(cell).lstrip().partition("\n")[0]
     if not kept and not shown and CLIP_CELL.match(first) and cell.get("execution_count") is not None:
         yield replace(unknown, words="this cell was run, and no run is recorded in it")
+
+
+def _swapped(cells: list[Any]) -> Iterator[Finding]:
+    """Outputs that another cell's metadata tell of, below a cell whose own metadata tell of others of its source."""
+    runs = [(cell, _ids(_kept(cell)), _ids(_shown(cell))) for cell in cells if isinstance(cell, dict)]
+    for number, (cell, kept, shown) in enumerate(runs, 1):
+        others = set().union(*(ids for other, ids, _ in runs if other is not cell))
+        its = any(one.get("source_sha256") == _sha256(_source_of(cell)) for one in _kept(cell) if isinstance(one, dict))
+        if its and shown and not kept & shown and shown <= others:
+            words = (
+                "its output is another cell's: the metadata of that cell tell of the run, and of this cell of another"
+            )
+            yield Finding(
+                number, cell.get("id") if isinstance(cell.get("id"), str) else None, None, "copies", DIFFERS, words
+            )
+
+
+def _ids(held: Iterator[Any]) -> set[str]:
+    return {one["run_id"] for one in held if isinstance(one, dict) and isinstance(one.get("run_id"), str)}
 
 
 def _sweeps(here: Finding, valid: dict[str, list[dict[str, Any]]], folder: Path) -> Iterator[Finding]:

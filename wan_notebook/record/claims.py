@@ -47,6 +47,11 @@ WHERE_KNOWN = (  # one that was shown again by a later process may not hold them
     ),
 )
 PICTURED = ("sha256", "bytes", "width", "height", "duration", "fps", "video_codec", "audio_codec", "audio")
+TAKEN_OVER = (  # by a run that shows an earlier one's clip, as far as it knows them
+    *("task_id", "task_status", "submit_time", "scheduled_time", "end_time", "orig_prompt", "actual_prompt", "code"),
+)
+PRICED = ("currency", "rate", "table_date", "region")
+SAYS = "failed; the service said "
 SENT = ("role", "how", "name", "mime", "sha256", "bytes", "width", "height", "changes", "origin")
 
 
@@ -64,7 +69,8 @@ def wrong_request(record: Mapping[str, Any]) -> str:
         return "the model is not the one that was sent"
     asked = {name: request["asked"].get(name) for name in request["given"]}
     parameters = sent.get("parameters") or {}
-    other = [name for name, value in asked.items() if value is not None and parameters.get(name, value) != value]
+    other = [name for name in asked if name not in (*request["asked"], *TEXTS)]  # given, and never asked
+    other += [name for name, value in asked.items() if value is not None and parameters.get(name, value) != value]
     if other:
         return f"asked and sent are not the same: {', '.join(other)}"
     told = {item["sha256"] for item in record["inputs"]}
@@ -86,6 +92,8 @@ def wrong_cost(record: Mapping[str, Any]) -> str:
     billed = usage.get("duration")
     if not cost["estimated"] and record["from_run"] is None and billed not in (None, cost["seconds"]):
         return f"{cost['seconds']:g} s are paid, {billed:g} s were used"
+    if record["from_run"] is not None and cost["seconds"]:
+        return f"nothing new was made, and {cost['seconds']:g} s are paid"
     if cost["amount"] is None or cost["rate"] is None:
         return ""
     right = Decimal(cost["amount"]) == Decimal(cost["rate"]) * Decimal(str(cost["seconds"]))
@@ -98,15 +106,28 @@ def wrong_course(record: Mapping[str, Any]) -> str:
         return f"it has a clip, and its state is {record['state']}"
     if record["clip"] is not None and record["task_status"] in NO_CLIP:
         return f"it has a clip, and its task is {record['task_status']}"
-    moments = []
+    moments = {}
     for name in ("created_at", "submitted_at", "finished_at"):
         if record[name] is not None:
             try:
-                moments.append(datetime.fromisoformat(record[name]).timestamp())
+                moments[name] = datetime.fromisoformat(record[name]).timestamp()
             except (ValueError, OverflowError, OSError):
                 return f"{name} is no time"
-    early = record["from_run"] is None and any(late + SLACK < moments[0] for late in moments[1:])
-    return "it ended before it began" if early else ""
+    created, *later = moments.values()
+    if record["from_run"] is None and any(late + SLACK < created for late in later):
+        return "it ended before it began"
+    if moments.get("submitted_at", 0) > moments.get("finished_at", float("inf")) + SLACK:
+        return "it ended before it was sent"
+    return _another_end(record)
+
+
+def _another_end(record: Mapping[str, Any]) -> str:
+    """Whether the error of a failed task repeats another code or message than the record holds."""
+    error = " ".join((record["error"] or "").split())
+    if SAYS not in error or record["private"] or {"error", "message"} & {*record["shortened"]}:
+        return ""
+    said = ": ".join(part for part in (record["code"], record["message"]) if part)
+    return "" if " ".join(said.split()).rstrip(".") in error else "its error is not what the service said"
 
 
 def another_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -125,15 +146,39 @@ def another_story(side: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     clips = [one["clip"] or {} for one in (side, record)]
     names = ["clip"] if any(clips[0].get(name) != clips[1].get(name) for name in PICTURED) else []
     if record["from_run"] is not None and side["run_id"] != record["run_id"]:
-        same = (side["from_run"] or side["run_id"]) == record["from_run"]
-        return ", ".join(names + [name for name in ("model", "simulated") if side[name] != record[name]]
-                         + ([] if same else ["from_run"]))  # fmt: skip
+        names += [] if (side["from_run"] or side["run_id"]) == record["from_run"] else ["from_run"]
+        return ", ".join([*names, *_not_taken_over(side, record)])
     names += [name for name in STRICTLY if side[name] != record[name]]
     names += [name for name in WHERE_KNOWN if record[name] not in (None, side[name])]
     names += ["source_sha256"] if side["source_sha256"] not in (None, record["source_sha256"]) else []
     names += [] if side["request"] == record["request"] else ["request"]
     inputs = [[{name: item[name] for name in SENT} for item in one["inputs"]] for one in (side, record)]
     return ", ".join(names + ([] if inputs[0] == inputs[1] else ["inputs"]))
+
+
+def _not_taken_over(side: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[str]:
+    """What a run that shows an earlier one's clip tells otherwise than that one. Names of files may have changed."""
+    for name in ("model", "simulated"):
+        if side[name] != record[name]:
+            yield name
+    for name in TAKEN_OVER:
+        private = name.endswith("_prompt") and side["private"] != record["private"]
+        if record[name] not in (None, side[name]) and not private:
+            yield name
+    uses = [{**(one["usage"] or {})} for one in (side, record)]
+    if any(None not in (value, uses[0].get(name)) and uses[0][name] != value for name, value in uses[1].items()):
+        yield "usage"
+    if side["versions"].get("wan_notebook") != record["versions"].get("wan_notebook"):
+        return  # another price table, other defaults
+    costs = [one["cost"] or {} for one in (side, record)]
+    if costs[0].get("region") == costs[1].get("region") and all(costs):
+        yield from (f"cost.{name}" for name in PRICED if costs[0].get(name) != costs[1].get(name))
+    bodies = [one["request"]["sent"] or {} for one in (side, record)]
+    if all(bodies) and bodies[0].get("parameters") != bodies[1].get("parameters"):
+        yield "request"
+    shown = [{(item["role"], item["sha256"]) for item in one["inputs"]} for one in (side, record)]
+    if all(shown) and all(bodies) and shown[0] != shown[1]:
+        yield "inputs"
 
 
 def another_entry(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wan_notebook.errors import WanError
+from wan_notebook.media.pixels import format_of, open_image
 from wan_notebook.record.claims import another_story
 from wan_notebook.record.documents import genuine, inside
 from wan_notebook.record.findings import DIFFERS, OK, UNKNOWN, Finding
@@ -39,8 +40,23 @@ def inputs_of(at: Finding, record: dict[str, Any], folder: Path) -> Iterator[Fin
         if not problem and elsewhere(folder, item):
             yield replace(at, result=UNKNOWN, words=f"{name}: {ELSEWHERE}")
             continue
-        problem = problem or genuine(folder, item)[1]
+        path, wrong = genuine(folder, item)
+        problem = problem or wrong or (_another_size(path, item) if path else "")
         yield replace(at, result=DIFFERS if problem else OK, words=f"{name}: {problem}" if problem else name)
+
+
+def _another_size(path: Path, item: Mapping[str, Any]) -> str:
+    """Whether a kept picture has other sides than the record says."""
+    if None in (item["width"], item["height"]):
+        return ""
+    try:
+        with path.open("rb") as file:
+            picture = open_image(file, format_of(file.read(32)))
+            width, height = picture.size
+    except (OSError, ValueError, SyntaxError):
+        return ""  # its bytes are those that were sent, whatever they are
+    right = (item["width"], item["height"]) in ((width, height), (height, width))
+    return "" if right else f"it has {width}×{height} pixels, not {item['width']}×{item['height']}"
 
 
 def elsewhere(folder: Path, item: Mapping[str, Any]) -> bool:

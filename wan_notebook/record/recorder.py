@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-__all__ = ["KEY", "SyncReport", "is_record", "merge", "records", "stamp", "sync"]
+__all__ = ["ENDED", "KEY", "SyncReport", "is_record", "merge", "records", "stamp", "sync"]
 
 Latest = Callable[[str], Mapping[str, Any] | None]
 KEY = "wan_notebook"  # of the cell's metadata
