@@ -316,6 +316,45 @@ def test_a_form_without_its_kernel_leaves_a_line_that_says_what_to_do(opened: No
     assert opened.complaints == []
 
 
+GONE = "getComputedStyle(document.querySelector('.wan-form'), '::before').content"
+
+
+@pytest.mark.full
+def test_a_form_whose_kernel_was_restarted_can_be_read_as_before_and_answers_once_its_cell_is_run_again(
+    opened: NotebookPage, pictures: Path
+) -> None:
+    page = opened.page
+    filled(opened, "The cat sneezes.")
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_label("Shot type", exact=True).wait_for()
+    tops = "[...document.querySelectorAll('.wan-field')].map(e => [e.offsetLeft, e.offsetWidth, e.offsetHeight])"
+    before = page.evaluate(tops)
+    opened.restart()
+    page.wait_for_function(f"{GONE}.includes('run this cell again')")
+    for loaded in (False, True):  # the extension alone brings no form back, and does not take away what was typed
+        if loaded:
+            opened.run_cell(0)
+            opened.wait_idle()
+        assert page.evaluate(tops) == before
+        chained = "[...document.querySelectorAll('.jupyter-widgets-disconnected')]"
+        icons = f"{chained}.filter(e => !['none', {GONE}].includes(getComputedStyle(e, '::before').content)).length"
+        assert page.evaluate(f"[{chained}.length > 50, {icons}]") == [True, 0]
+        assert page.get_by_label("Prompt", exact=True).input_value() == "The cat sneezes."
+        assert page.locator(".wan-form button:visible").count() == 0, "nothing to press that does nothing"
+    opened.screenshot(pictures / "form-gone.png", width=1000)
+    opened.screenshot(pictures / "form-gone-dark-narrow.png", theme="dark", width=600)
+    assert scrolling(opened) == []
+
+    opened.run_cell(FORM)
+    page.get_by_role("button", name="Generate", exact=True).wait_for()
+    assert page.evaluate(GONE) == "none"
+    page.get_by_label("Region", exact=True).select_option("simulator")
+    filled(opened, "The cat sneezes again.")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    all_downloaded(opened, 1)
+    assert opened.complaints == []
+
+
 STOPS = "input, textarea, select, button, a, summary, video, [tabindex], [contenteditable]"
 
 

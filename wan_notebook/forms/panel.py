@@ -137,6 +137,7 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             ],
             layout=Layout(**BOX),
         )
+        self.add_class("wan-form")  # the plugin keeps it readable when its kernel is gone
         self.sheet.build(start, region)
         self._refresh()
         frontend.form_pages().know(self.model_id)

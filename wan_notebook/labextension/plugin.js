@@ -6,7 +6,7 @@
 // cleared can no longer be updated by its display id; the kernel then sends each new bundle over the comm as well.
 // A form is an output with a mark. What belongs below it is sent over the comm, too, because a button of a page that was
 // reloaded has no cell for its outputs; and its "Insert as cell" is done here, which no kernel could. Its fields are
-// described to screen readers here as well: ipywidgets has no attributes for that.
+// described to screen readers here as well, and it stays readable when its kernel is gone: ipywidgets has neither.
 //
 // One file without imports, so that it needs no bundler and runs unchanged in JupyterLab 4 and Notebook 7. It is a
 // module-federation container written by hand: `init` and `get` are all that JupyterLab asks of one.
@@ -425,9 +425,22 @@
     control.setAttribute("aria-invalid", String(below.querySelector("[role=alert]") !== null));
   }
 
+  // A form whose kernel is gone can still be read and copied from. ipywidgets marks each of its controls with a broken chain
+  // that takes a place of its own; what can be pressed or chosen would do nothing.
+  const GONE = `
+    .wan-form .jupyter-widgets-disconnected::before { content: none; }
+    .wan-form.jupyter-widgets-disconnected::before {
+      content: "No kernel answers this form. It shows what was filled in; run this cell again to use it.";
+      padding: 0 0 4px; color: inherit; font: bold 13px/1.4 var(--jp-ui-font-family, sans-serif); align-self: stretch;
+    }
+    .wan-form.jupyter-widgets-disconnected button { display: none; }
+    .wan-form.jupyter-widgets-disconnected :is(select, input[type=checkbox]) { pointer-events: none; }
+  `;
+
   /** From the first form on: widgets are drawn some time after their output was added, and again when it is moved. */
   function describeForms() {
     if (describing) return;
+    document.head.appendChild(document.createElement("style")).textContent = GONE;
     describing = new MutationObserver(() => document.querySelectorAll(".wan-field").forEach(describe));
     describing.observe(document.body, { childList: true, subtree: true });
   }
