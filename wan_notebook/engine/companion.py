@@ -72,6 +72,9 @@ async def go_along(life: Pursuit, run: Run) -> Clip | None:
             await _mirror(life, run, new=run is first)
             run = life.journal.ledger.run(run.run_id) or replace(run, state=JobState.DETACHED)
             continue
+        elif (now := life.journal.ledger.run(run.run_id)) and (now.state, now.task_id) != (run.state, run.task_id):
+            run = now  # its process lives after all, and went on while it was looked for
+            continue
         else:
             clip = await _drive_on(life, run)
         return clip
@@ -134,6 +137,9 @@ async def _found_again(life: Pursuit, run: Run) -> Clip | None:
     if not ledger.take_over(run.run_id):
         now = ledger.run(run.run_id)
         return await go_along(life, now) if now else None
+    run = ledger.run(run.run_id) or run
+    if run.task_id is not None:  # its answer came just before
+        return await _drive_on(life, run)
     client = await life.connect()
     found = await recover(client, ledger, run, note=life.search, foreign=life.journal.foreign(run))
     if found.remark:
