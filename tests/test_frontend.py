@@ -365,6 +365,7 @@ threading.Thread(target=judge).start()
         fresh.until(lambda: fresh.heard)
         assert fresh.run(self.LOOK).text == "False True\n"
 
+    @pytest.mark.full
     def test_silence_while_cells_run_does_not_count(self, fresh: FrontEnd) -> None:
         busy = fresh.run(f"{self.SHOW}\ntime.sleep(2.5)\n{self.LOOK}")
         also_busy = fresh.run(f"time.sleep(2.5)\n{self.LOOK}")

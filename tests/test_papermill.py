@@ -36,6 +36,7 @@ def executed(folder, photos, cells):
     return done, nbformat.read(folder / "out.ipynb", as_version=4)
 
 
+@pytest.mark.full
 def test_an_executed_notebook_is_stamped(tmp_path, photos):
     done, notebook = executed(tmp_path, photos, CELLS)
     assert done.returncode == 0, done.stderr

@@ -380,6 +380,7 @@ def test_the_run_is_chosen_by_cell_name_or_id_and_a_clip_speaks_for_itself(serve
     assert again(server, clip).result().record["replay_of"] == ran["run_id"]
 
 
+@pytest.mark.full
 def test_in_a_notebook_old_and_new_stand_side_by_side(kernel):
     kernel.run('%load_ext wan_notebook\n%config WanMagics.region = "simulator"')
     source = "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --wait\nThe cat blinks."
