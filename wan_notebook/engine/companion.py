@@ -72,8 +72,8 @@ async def go_along(life: Pursuit, run: Run) -> Clip | None:
             await _mirror(life, run, new=run is first)
             run = life.journal.ledger.run(run.run_id) or replace(run, state=JobState.DETACHED)
             continue
-        elif (now := life.journal.ledger.run(run.run_id)) and (now.state, now.task_id) != (run.state, run.task_id):
-            run = now  # its process lives after all, and went on while it was looked for
+        elif (now := life.journal.ledger.run(run.run_id)) and now.task_id != run.task_id:
+            run = now  # its process lives after all, and had its answer while it was looked for
             continue
         else:
             clip = await _drive_on(life, run)
