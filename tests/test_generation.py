@@ -90,7 +90,7 @@ def test_it_waits_and_prints_the_clips_path_alone(folder: Path) -> None:
     assert path.read_bytes()[4:8] == b"ftyp"
     assert sent["parameters"] == {"resolution": "720P", "duration": 2, "audio": False, "seed": 7}
     assert sent["input"]["prompt"] == "A cat."
-    assert "RUNNING" in done.stderr
+    assert "cat: submitting 0:00" in done.stderr
     assert KEY not in done.stderr + done.stdout
 
 
