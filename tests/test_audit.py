@@ -45,7 +45,7 @@ def execute(folder, output):
     subprocess.run(
         [sys.executable, "-m", "papermill", "--engine", "wan", "in.ipynb", output],
         cwd=folder,
-        env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60"},
+        env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60", "WAN_NOTEBOOK_HOME": f"{folder}-home"},
         capture_output=True,
         timeout=120,
         check=True,

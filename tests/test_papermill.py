@@ -27,7 +27,7 @@ def executed(folder, photos, cells):
     done = subprocess.run(
         [sys.executable, "-m", "papermill", "--engine", "wan", "in.ipynb", "out.ipynb"],
         cwd=folder,
-        env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60"},
+        env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60", "WAN_NOTEBOOK_HOME": f"{folder}-home"},
         capture_output=True,
         text=True,
         timeout=120,

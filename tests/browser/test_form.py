@@ -28,6 +28,7 @@ FOCUSED = "(document.activeElement.labels?.[0] ?? document.activeElement).textCo
 
 # matplotlib shows and closes all figures at `post_execute`: what is done with a form must not end a cell in its middle.
 BUSY = """
+import time
 ends = []
 get_ipython().events.register("post_execute", lambda: ends.append(1))
 try:
