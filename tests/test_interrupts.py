@@ -148,6 +148,35 @@ def test_a_forked_child_neither_uses_nor_hurts_its_parents_connections(folder):
     assert "Traceback" not in complaints
 
 
+FORKED_LATER = """
+import gc, wave
+from wan_notebook.simulator import Simulator
+with wave.open("voice.wav", "wb") as voice:
+    voice.setparams((1, 2, 22050, 0, "NONE", ""))
+    voice.writeframes(bytes(2 * 3 * 22050))
+how.update(audio=True, audio_url="voice.wav")
+with Simulator(speed=100, render="shape") as simulator:
+    gc.disable()
+    result = wan.generate(prompt="Made before.", **{**how, "base_url": simulator.base_url})
+    result.frame(0)
+    child = os.fork()
+    if not child:
+        gc.collect()
+        os._exit(0)
+    print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_child_forked_after_a_clip_was_made_and_looked_at_comes_to_its_end(folder, server):
+    process = script(server, folder, FORKED_LATER)
+    try:
+        said, complaints = process.communicate(timeout=60)
+        assert (process.returncode, said.split()[-1]) == (0, "0"), complaints
+    finally:
+        subprocess.run(["pkill", "-9", "-P", str(process.pid)], check=False)
+        process.kill()
+
+
 PHASES = {"submit": "may be running", "poll": "goes on at the simulator", "download": "The clip was made; task"}
 
 

@@ -117,8 +117,12 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def picture_of(picture: VideoFrame) -> Image:
-    """A decoded frame as a PIL image."""
-    image: Image = picture.to_image()  # type: ignore[no-untyped-call]  # PyAV's stub leaves the keywords untyped
+    """A decoded frame as a PIL image.
+
+    PyAV keeps its converter with the thread. One with threads of its own could not be freed by a process that is forked
+    from this one (a pool of :mod:`multiprocessing`, say): it would wait for ever.
+    """
+    image: Image = picture.to_image(threads=1)  # type: ignore[no-untyped-call]  # PyAV's stub leaves the keywords untyped
     return image
 
 

@@ -139,7 +139,7 @@ def open_picture(kind: str, data: bytes) -> Image.Image:
         try:
             with av.open(io.BytesIO(data), "r") as container:
                 for frame in container.decode(video=0):
-                    first: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV leaves it untyped
+                    first: Image.Image = frame.to_image(threads=1)  # type: ignore[no-untyped-call]  # PyAV leaves it untyped
                     return first.convert("RGB")
         except (av.FFmpegError, IndexError, ValueError):
             pass

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import gc
 import io
 import math
+import os
 from functools import cache
 
 import av
@@ -15,6 +17,11 @@ RATE = 44100
 LOOP_SECONDS = 2
 CHORDS = ((110, 164.5, 220, 277, 329.5), (98, 147, 196, 246.5, 293.5), (130.5, 196, 261.5, 329.5, 392))
 """Frequencies in Hz, multiples of 0.5 so that two seconds can be repeated without a seam."""
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # What PyAV's resampler leaves for the collector (a circle) has threads of its own: freed in a forked child, which
+    # has none of them, it would wait for ever.
+    os.register_at_fork(before=gc.collect)
 
 
 def chord(seconds: int, seed: int) -> bytes:
