@@ -195,6 +195,7 @@ def test_a_disk_that_fills_up_is_said_and_once_there_is_room_the_file_gets_what_
 
 READ_ONLY = """
 import os, sys, time
+import urllib.parse  # pathlib asks for it late, and the interpreter's files may be another's below
 from pathlib import Path
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.ledger import expenses

@@ -53,6 +53,7 @@ T = TypeVar("T")
 
 OVER = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
 PUT_BACK = f"{PUT} ON CONFLICT (run_id) DO UPDATE SET {OVER}"  # columns of a later version stay
+_INHERITED: list[sqlite3.Connection] = []  # of the process this one was forked from: kept, so that nothing closes them
 
 
 class LedgerFile:
@@ -72,18 +73,18 @@ class LedgerFile:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._pid = os.getpid()
+        self._connection: sqlite3.Connection | None = None
+        self._memory: sqlite3.Connection | None = None  # instead of the file
         self.path = folder / FILE
         self.trouble = self.remedy = ""
         self.owner, self._begun = itself()
         self._lock = held_at_forks(threading.RLock())
-        self._connection: sqlite3.Connection | None = None
-        self._memory: sqlite3.Connection | None = None  # instead of the file
         self._own: dict[str, dict[str, Any]] = {}  # what this process wrote, whatever becomes of the file
         self._inside: sqlite3.Connection | None = None  # used by a call that is under way
         self._file: tuple[int, ...] = ()  # which one is open, or was given up
         self._damaged = self._changed = False
         self._tried = 0.0
-        self._pid = os.getpid()
 
     @property
     def complaint(self) -> str:
@@ -114,6 +115,14 @@ class LedgerFile:
                 self._connection.close()
                 self._connection = None
 
+    def __del__(self, getpid: Callable[[], int] = os.getpid, inherited: list[sqlite3.Connection] = _INHERITED) -> None:
+        """Close what nobody closed; names of this file may be gone by then, at the end of the interpreter."""
+        for db in (self._connection, self._memory):
+            if db is not None and self._pid == getpid():
+                db.close()
+            elif db is not None:
+                inherited.append(db)
+
     def _done(self, work: Callable[[sqlite3.Connection], T], *, writing: bool, patience: float | None = None) -> T:
         patient_until = time.monotonic() + (_patience() if patience is None else patience)
         while True:
@@ -140,6 +149,7 @@ class LedgerFile:
 
     def _opened(self, *, writing: bool) -> sqlite3.Connection:
         if self._pid != os.getpid():  # no connection crosses a fork; it is not even closed here
+            _INHERITED.extend(db for db in (self._connection, self._memory) if db is not None)
             self._pid, self._connection, self._memory, self.trouble = os.getpid(), None, None, ""
             self._own = {}
             self.owner, self._begun = itself()
