@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -168,13 +170,13 @@ with Simulator(speed=100, render="shape") as simulator:
 
 
 def test_a_child_forked_after_a_clip_was_made_and_looked_at_comes_to_its_end(folder, server):
-    process = script(server, folder, FORKED_LATER)
+    process = script(server, folder, FORKED_LATER, start_new_session=True)
     try:
         said, complaints = process.communicate(timeout=60)
         assert (process.returncode, said.split()[-1]) == (0, "0"), complaints
     finally:
-        subprocess.run(["pkill", "-9", "-P", str(process.pid)], check=False)
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with the child, where it hangs
 
 
 PHASES = {"submit": "may be running", "poll": "goes on at the simulator", "download": "The clip was made; task"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +152,30 @@ def test_a_forked_child_is_another_owner_and_breaks_nothing(tmp_path):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert ledger.claim(row("parent", reuse_key="parent"), first) is None
     assert {run.run_id for run in ledger.runs()} == {"run-1", "child", "parent"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of open files here")
+def test_what_a_forked_child_does_never_closes_its_parents_connections(tmp_path):
+    def opened(folder):
+        count = 0
+        for link in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # the one this list is read through, or another thread's
+                count += link.readlink() == folder / FILE
+        return count
+
+    used, dropped = Ledger(tmp_path / "used"), Ledger(tmp_path / "dropped")
+    for ledger in (used, dropped):
+        ledger.claim(row(), first)
+    child = os.fork()
+    if child == 0:
+        used.claim(row("child", reuse_key="child"), first)  # through a connection of its own
+        used.close()
+        del ledger, dropped
+        gc.collect()  # a connection stands in a circle with its statements
+        os._exit(0 if opened(tmp_path / "used") and opened(tmp_path / "dropped") else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    del ledger, dropped
+    assert opened(tmp_path / "dropped") == 0, "in the process that opened it, it is closed when it goes"
 
 
 FORKS = """

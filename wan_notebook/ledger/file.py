@@ -115,13 +115,20 @@ class LedgerFile:
                 self._connection.close()
                 self._connection = None
 
-    def __del__(self, getpid: Callable[[], int] = os.getpid, inherited: list[sqlite3.Connection] = _INHERITED) -> None:
-        """Close what nobody closed; names of this file may be gone by then, at the end of the interpreter."""
+    def __del__(self) -> None:
+        """Close what nobody closed."""
+        self._part_with()
+
+    def _part_with(
+        self, getpid: Callable[[], int] = os.getpid, inherited: list[sqlite3.Connection] = _INHERITED
+    ) -> None:
+        """No more connections; at the end of the interpreter, when names of this file may be gone, too."""
         for db in (self._connection, self._memory):
             if db is not None and self._pid == getpid():
                 db.close()
             elif db is not None:
                 inherited.append(db)
+        self._connection = self._memory = None
 
     def _done(self, work: Callable[[sqlite3.Connection], T], *, writing: bool, patience: float | None = None) -> T:
         patient_until = time.monotonic() + (_patience() if patience is None else patience)
@@ -149,8 +156,8 @@ class LedgerFile:
 
     def _opened(self, *, writing: bool) -> sqlite3.Connection:
         if self._pid != os.getpid():  # no connection crosses a fork; it is not even closed here
-            _INHERITED.extend(db for db in (self._connection, self._memory) if db is not None)
-            self._pid, self._connection, self._memory, self.trouble = os.getpid(), None, None, ""
+            self._part_with()
+            self._pid, self.trouble = os.getpid(), ""
             self._own = {}
             self.owner, self._begun = itself()
         if self._connection is not None and which(self.path)[:2] != self._file[:2]:
