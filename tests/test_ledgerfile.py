@@ -193,6 +193,14 @@ def test_a_disk_that_fills_up_is_said_and_once_there_is_room_the_file_gets_what_
     assert ledger.run("before").state == "downloaded"
 
 
+@pytest.fixture
+def open_folder():
+    """Others may look into it: pytest's own folders are closed to them, and closed again whenever a pytest begins."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 READ_ONLY = """
 import os, sys, time
 import urllib.parse  # pathlib asks for it late, and the interpreter's files may be another's below
@@ -210,14 +218,11 @@ print(len(ledger.runs()), ledger.complaint)
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root makes files of another's")
 @pytest.mark.parametrize("what", ["file", "folder", "nothing may be read"])
-def test_a_file_without_permission_is_said_and_what_can_be_read_of_it_is_known(tmp_path, what):
-    home = tmp_path / "home"
+def test_a_file_without_permission_is_said_and_what_can_be_read_of_it_is_known(open_folder, what):
+    home = open_folder / "home"
     ledger = Ledger(home)
     ledger.add(Run("before", "downloaded", time.time()))
     ledger.close()
-    root = tmp_path.parents.index(Path(tempfile.gettempdir()))
-    for above in (tmp_path, *tmp_path.parents[:root]):
-        above.chmod(above.stat().st_mode | 0o055)
     (home / FILE).chmod({"file": 0o644, "folder": 0o666}.get(what, 0o600))
     home.chmod(0o777 if what == "file" else 0o755)
     code = READ_ONLY.replace("== 1", "== 0") if what.startswith("nothing") else READ_ONLY
