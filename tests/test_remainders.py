@@ -66,12 +66,14 @@ def test_64_clips_are_finished_after_a_restart_half_way_and_none_is_submitted_tw
         cell = kernel.run(SWEEP.format("seed=1..64"), cell_id="the-cell")
         assert cell.error is None
         kernel.until(lambda: cell.record["done"] >= 25, 120)
+        service.speed = 1  # what is half way stays so
         if end == "killed":
             kill(kernel, in_folder)
         else:
             kernel.manager.shutdown_kernel(now=False)
         left = cell.record
     before = submitted(service)
+    service.speed = 60
     unsent = len(Ledger(in_folder / "home").runs("state IN ('planned', 'waiting')"))
     assert 64 - len(before) - 1 <= unsent <= 64 - len(before), "but for one that was just being sent"
     with lab(service, in_folder) as kernel:
@@ -99,7 +101,7 @@ def test_64_clips_are_finished_after_a_restart_half_way_and_none_is_submitted_tw
 
 
 def test_members_without_a_seed_keep_theirs_and_are_found_by_their_cell(service, in_folder):
-    service.speed = 10
+    service.speed = 1
     prompts = "'prompt=It looks up.|It looks down.|It runs.|It sits.|It sleeps.|It jumps.|It eats.|It hides.'"
     sweep = f"%%wan_i2v grid --image images/chelsea.png --no-audio --yes --sweep {prompts} --sweep duration=2,3\n"
     with lab(service, in_folder) as kernel:
@@ -144,11 +146,13 @@ def test_a_member_whose_submit_was_cut_off_is_looked_for_and_not_sent_again(serv
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_member_whose_submit_never_arrived_is_sent_on_with_the_rest(service, in_folder, at_once):
+    service.speed = 1  # as many are sent as may run and wait at once, and nothing ends before the kernel does
     with lab(service, in_folder) as kernel:
         kernel.run("%load_ext wan_notebook")
-        cell = kernel.run(SWEEP.format("seed=1..24"), cell_id="the-cell")
-        kernel.until(lambda: cell.record["done"] >= 4)
+        kernel.run(SWEEP.format("seed=1..24"), cell_id="the-cell")
+        kernel.until(lambda: len(submitted(service)) >= 8)
         kill(kernel, in_folder)
+    service.speed = 60
     ledger, before = Ledger(in_folder / "home"), submitted(service)
     lost = ledger.runs("state IN ('planned', 'waiting')")[-1]
     ledger.update(lost.run_id, state="submitting", sent_at=time.time())  # as if it had died before the POST arrived
