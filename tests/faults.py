@@ -56,9 +56,10 @@ ANSWERS: dict[str, tuple[int, dict[str, str], Any]] = {
     "200 page": (200, {"Content-Type": "text/html"}, HTML),
     "cut JSON": (200, {}, b'{"output": {"task_id": "tas'),
 }
-LONG_WAIT = "429 much later"  # not drawn by chance
-ANSWERS_TO_ALL = {**ANSWERS, LONG_WAIT: (429, {"Retry-After": "400"}, ANSWERS["429"][2])}
-REFUSING = (LONG_WAIT, "429", "429 later", "429 bare", "503", "reset unread")  # a submit that meets these makes no task
+AWAY = "429, then outage"  # nothing can be asked between the two
+TOLD_TO_WAIT = (429, {"Retry-After": "400"}, ANSWERS["429"][2])
+ANSWERS_TO_ALL = {**ANSWERS, AWAY: TOLD_TO_WAIT}
+REFUSING = (AWAY, "429", "429 later", "429 bare", "503", "reset unread")  # a submit that meets these makes no task
 
 
 @dataclass
@@ -98,7 +99,11 @@ class Faulty:
         Share of its requests that meet a fault drawn from all.
     **scripts : list of str
         Faults of a phase, in order; None for none. ``status`` is an unknown word, ``types`` and ``types 3`` are wrong
-        types, ``no address`` a SUCCEEDED without its URL, ``outage`` closes everything for ten minutes of the clock.
+        types, ``no address`` a SUCCEEDED without its URL, ``outage`` closes everything for ``away`` seconds of the clock.
+    away : float
+        Seconds of the clock that an outage lasts.
+    watched : bool
+        After a fault, nothing more is answered until somebody has looked (see :meth:`look`).
     """
 
     def __init__(
@@ -109,6 +114,8 @@ class Faulty:
         rates: dict[str, float] | None = None,
         seed: int = 1,
         speed: float = SPEED,
+        away: float = 600.0,
+        watched: bool = False,
         **scripts: Any,
     ) -> None:
         assert set(scripts) <= set(PHASES)
@@ -124,6 +131,8 @@ class Faulty:
         self._begun = time.time()
         self._open = False
         self._down_until = 0.0
+        self._away, self._watched = away, watched
+        self._looks, self._unseen = 0, False
         self._connections: set[socket.socket] = set()
         self._listening: set[int] = set()
         self._threads: list[threading.Thread] = []
@@ -155,10 +164,19 @@ class Faulty:
         """How many submits were read."""
         return sum(asked.phase == "submit" for asked in self.asked)
 
-    def outage(self, seconds: float = 600.0) -> None:
-        """Close everything, connections too, for so long on the clock; returns when it is closed."""
+    def look(self) -> None:
+        """Say that a look at the job has begun."""
+        self._looks += 1
+
+    def _await_look(self) -> None:
+        before, self._unseen = self._looks, False
+        while self._open and self._looks < before + 2:  # one began after this moment, and is over
+            time.sleep(0.001)
+
+    def _outage(self) -> None:
+        """Close everything, connections too; returns when it is closed."""
         with self._lock:
-            self._down_until = time.monotonic() + seconds / self.speed
+            self._down_until = time.monotonic() + self._away / self.speed
         self._close_all()
         while self._listening and time.monotonic() < self._down_until:
             time.sleep(0.001)
@@ -221,7 +239,10 @@ class Faulty:
         method, path, _ = line.split(" ", 2)
         path = path.removeprefix("/api/v1")
         phase = self._phase(method, path)
+        if self._watched and self._unseen:
+            self._await_look()
         fault = self._fault(phase)
+        self._unseen = fault is not None
         if fault == "reset unread":
             return self._reset(connection)
         headers, body = self._read(connection)
@@ -229,12 +250,17 @@ class Faulty:
             self.asked.append(Asked(phase, method, path, headers, body))
             status, more, data = self._happens(phase, fault, path, body)
         if fault == "outage":
-            self.outage()
+            self._outage()
         if fault == "hang":
             self._hung.wait(300)
         if fault in ("outage", "hang", "drop"):
             return False
-        return self._reset(connection) if fault == "reset" else self._say(connection, fault, path, (status, more, data))
+        if fault == "reset":
+            return self._reset(connection)
+        on = self._say(connection, fault, path, (status, more, data))
+        if fault == AWAY:
+            self._outage()
+        return on and fault != AWAY
 
     def _say(self, connection: socket.socket, fault: str | None, path: str, answer: tuple[int, Any, Any]) -> bool:
         status, more, data = answer
@@ -246,9 +272,15 @@ class Faulty:
         if fault == "cut short":
             connection.sendall(head.encode() + data[: len(data) // 2])
             return False
-        connection.sendall(head.encode() + data)
-        if (status, data) == (200, self.clip):
-            self.served[path.rpartition("/")[2].partition(".")[0]] += 1
+        whole = Counter([path.rpartition("/")[2].partition(".")[0]] if (status, data) == (200, self.clip) else [])
+        with self._lock:
+            self.served += whole  # before whoever gets it can look
+        try:
+            connection.sendall(head.encode() + data)
+        except OSError:
+            with self._lock:
+                self.served -= whole
+            raise
         return True
 
     def _first_line(self, connection: socket.socket) -> str:

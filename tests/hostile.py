@@ -6,7 +6,7 @@ import http.server
 import json
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Gate(Answer):
     def pass_through(self) -> None:
         """Called by the server before it answers."""
         self.arrived.set()
-        self.let.wait(30)
+        self.let.wait(120)
 
 
 class HalfWay(Gate):
@@ -57,6 +57,8 @@ class HalfWay(Gate):
 
 class Hostile:
     """``with Hostile() as server: server.on("POST", "/services", Answer(500))``; the last answer of a list repeats."""
+
+    _ports: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -71,7 +73,7 @@ class Hostile:
         return sum(a.method == method and a.path.startswith(beginning) for a in self.asked)
 
     def __enter__(self) -> Self:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = self._on_a_port_of_its_own()
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
         self.root = f"http://127.0.0.1:{self._server.server_port}"
@@ -82,6 +84,16 @@ class Hostile:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def _on_a_port_of_its_own(self) -> http.server.ThreadingHTTPServer:
+        """A port that no earlier test of this process had: the ledger takes the same request to one for the same."""
+        taken = []
+        while (server := http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())).server_port in self._ports:
+            taken.append(server)  # held meanwhile, so that it is not had again
+        self._ports.add(server.server_port)
+        for one in taken:
+            one.server_close()
+        return server
 
     def _find(self, method: str, path: str) -> Answer:
         for known, beginning, answers in self._rules:

@@ -183,22 +183,22 @@ def test_a_download_that_hardly_moves_is_begun_anew_and_one_that_only_takes_long
 
     ok = "HTTP/1.1 200 OK\r\n"
 
-    def serve(listener: socket.socket, begin: str, piece: bytes) -> None:
+    def serve(listener: socket.socket, begin: str, piece: bytes, pieces: int) -> None:
         connection, _ = listener.accept()
         connection.recv(65536)
         connection.sendall(begin.encode())
         try:
-            for _ in range(30):
+            for _ in range(pieces):
                 connection.sendall(piece)
                 time.sleep(0.05)
         except OSError:
             pass
         connection.close()
 
-    async def fetch(url: str) -> tuple[int, str]:
+    async def fetch(url: str, stall_seconds: float) -> tuple[int, str]:
         async with open_http("test") as http:
             return await download(
-                http, url, tmp_path / "x.part", task_id="t", trusted=lambda _: True, stall_seconds=0.3
+                http, url, tmp_path / "x.part", task_id="t", trusted=lambda _: True, stall_seconds=stall_seconds
             )
 
     for begin, piece, good in (
@@ -208,14 +208,14 @@ def test_a_download_that_hardly_moves_is_begun_anew_and_one_that_only_takes_long
         (f"{ok}Transfer-Encoding: chunked\r\n\r\n1;", b"x", False),
     ):
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            thread = threading.Thread(target=serve, args=(listener, begin, piece))
+            thread = threading.Thread(target=serve, args=(listener, begin, piece, 30 if good else 2000))
             thread.start()
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/clip.mp4"
             if good:
-                assert asyncio.run(fetch(url))[0] == 600_000
+                assert asyncio.run(fetch(url, 1.2))[0] == 600_000
             else:
                 with pytest.raises(DownloadError, match="hardly moves") as caught:
-                    asyncio.run(fetch(url))
+                    asyncio.run(fetch(url, 0.3))
                 assert caught.value.passing
             thread.join()
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 import av
 import pytest
 from caller import picture, tone
-from faults import ANSWERS, LONG_WAIT, REFUSING, SPEED, WRONG_TYPES, Faulty
+from faults import ANSWERS, AWAY, REFUSING, SPEED, WRONG_TYPES, Faulty
 
 import wan_notebook as wan
 
@@ -71,15 +71,17 @@ def ask(tmp_path, photo, sound):
 
 
 class Card:
-    """Everything a job's card said, state after state."""
+    """Everything a job's card said, state after state, where its service is one that is ``watched``."""
 
-    def __init__(self, job):
-        self.job, self.said = job, []
+    def __init__(self, job, service=None):
+        self.job, self.service, self.said = job, service, []
 
     def watch(self, seconds=ENDED):
         end = time.monotonic() + seconds
         while not self.job.wait(0.01):
             assert time.monotonic() < end, f"hangs: {self.job.update.state}, {self.job.update.notes}"
+            if self.service is not None:
+                self.service.look()
             self.said.extend(note for note in self.job.update.notes if note not in self.said)
         return self
 
@@ -94,13 +96,6 @@ def delivered(job, clip, after=0.1):
     assert job.state == "downloaded", (job.state, job.update.error, job.update.hint)
     assert job.result().path.read_bytes() == clip
     assert not list(job.result().path.parent.glob(f"{job.result().path.stem}*.part"))
-
-
-def told_to_wait(job):
-    end = time.monotonic() + ENDED
-    while not any("429" in note for note in job.update.notes):
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def left_over(job):
@@ -126,9 +121,9 @@ def chosen(*faults):
 
 @pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:]))
 def test_a_submit_makes_one_task_or_says_what_is_not_known(fault, ask, clip):
-    with Faulty(clip, submit=[fault]) as service:
+    with Faulty(clip, watched=True, submit=[fault]) as service:
         job = ask(service)
-        card = Card(job).watch(200)
+        card = Card(job, service).watch(200)
         if fault in REFUSING and fault != "reset unread":
             assert "nothing is sent yet and nothing is billed" in card.words
             delivered(job, clip)
@@ -167,9 +162,9 @@ def test_a_lost_submit_stays_open_where_the_list_cannot_be_asked(ask, clip):
 
 @pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:], "status", "no address"))
 def test_a_paid_task_is_followed_through_any_trouble_and_its_clip_arrives(fault, ask, clip):
-    with Faulty(clip, poll=[fault, None, fault, fault]) as service:
+    with Faulty(clip, watched=True, poll=[fault, None, fault, fault]) as service:
         job = ask(service)
-        card = Card(job).watch()
+        card = Card(job, service).watch()
         delivered(job, clip)
         assert (service.submits(), service.created(), service.served.total()) == (1, 1, 1)
     if fault not in ("status", "no address", "types 3"):
@@ -180,9 +175,9 @@ def test_a_paid_task_is_followed_through_any_trouble_and_its_clip_arrives(fault,
 @pytest.mark.parametrize("phase", [*long("policy"), "form"])
 @pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, *BAD_ANSWERS[2:]))
 def test_an_upload_is_tried_again_and_nothing_is_submitted_before_it_is_there(fault, phase, ask, clip):
-    with Faulty(clip, **{"policy": ["503"], phase: ["503", fault, fault]}) as service:
+    with Faulty(clip, watched=True, **{"policy": ["503"], phase: ["503", fault, fault]}) as service:
         job = ask(service, upload=True)
-        card = Card(job).watch(200)
+        card = Card(job, service).watch(200)
         delivered(job, clip)
         assert (service.submits(), service.created()) == (1, 1)
         assert "authorization" not in next(asked.headers for asked in service.asked if asked.phase == "form")
@@ -192,9 +187,9 @@ def test_an_upload_is_tried_again_and_nothing_is_submitted_before_it_is_there(fa
 
 @pytest.mark.parametrize("fault", chosen(*ANSWERS, *NETWORK, "types 4"))
 def test_a_finished_clip_is_fetched_until_it_is_whole(fault, ask, clip):
-    with Faulty(clip, download=[fault, fault, fault]) as service:
+    with Faulty(clip, watched=True, download=[fault, fault, fault]) as service:
         job = ask(service)
-        card = Card(job).watch(300)
+        card = Card(job, service).watch(300)
         delivered(job, clip)
         assert (service.submits(), service.created(), service.served.total()) == (1, 1, 1)
         assert "the clip is finished and safe at the service until" in card.words
@@ -205,14 +200,11 @@ def test_a_finished_clip_is_fetched_until_it_is_whole(fault, ask, clip):
 @pytest.mark.parametrize("phase", ["submit", "poll", *long("policy", "form", "download")])
 def test_an_outage_of_ten_minutes_loses_nothing(phase, ask, clip):
     # The request that meets it is lost, too. A submit then leaves open whether there is a task: there it begins before.
-    scripts = {"submit": [LONG_WAIT]} if phase == "submit" else {"policy": ["503"], phase: ["503", "outage"]}
-    with Faulty(clip, **scripts) as service:
-        job = ask(service, upload=phase in ("policy", "form"))
-        if phase == "submit":
-            told_to_wait(job)
-            service.outage()
+    scripts = {"submit": [AWAY]} if phase == "submit" else {"policy": ["503"], phase: ["503", "outage"]}
+    with Faulty(clip, watched=True, **scripts) as service:
         begun = time.monotonic()
-        card = Card(job).watch()
+        job = ask(service, upload=phase in ("policy", "form"))
+        card = Card(job, service).watch()
         delivered(job, clip)
         assert time.monotonic() - begun > 600 / SPEED * 0.9
         assert (service.created(), service.served.total()) == (1, 1)
@@ -222,10 +214,8 @@ def test_an_outage_of_ten_minutes_loses_nothing(phase, ask, clip):
 
 @pytest.mark.full
 def test_a_service_that_stays_away_is_given_up_before_anything_is_sent(ask, clip):
-    with Faulty(clip, submit=[LONG_WAIT]) as service:
+    with Faulty(clip, away=100_000, submit=[AWAY]) as service:
         job = ask(service)
-        told_to_wait(job)
-        service.outage(100_000)
         card = Card(job).watch()
         assert job.state == "refused"
         assert type(job.exception()) is wan.TransportError

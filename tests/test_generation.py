@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -51,7 +52,7 @@ def ready(base_url: str) -> dict[str, str]:
 
 def run(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [SCRIPT, "generate", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False,
+        [SCRIPT, "generate", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=200, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -90,7 +91,7 @@ def test_it_waits_and_prints_the_clips_path_alone(folder: Path) -> None:
     assert path.read_bytes()[4:8] == b"ftyp"
     assert sent["parameters"] == {"resolution": "720P", "duration": 2, "audio": False, "seed": 7}
     assert sent["input"]["prompt"] == "A cat."
-    assert "cat: submitting 0:00" in done.stderr
+    assert re.search(r"cat: submitting \d:\d\d", done.stderr)
     assert KEY not in done.stderr + done.stdout
 
 
@@ -192,7 +193,7 @@ def test_on_a_terminal_an_unknown_price_is_asked_about(folder: Path, server: Hos
     os.close(its)
     said = b""
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while time.monotonic() < end and (child.poll() is None or select.select([mine], [], [], 0)[0]):
             if not select.select([mine], [], [], 0.2)[0]:
                 continue
@@ -204,7 +205,7 @@ def test_on_a_terminal_an_unknown_price_is_asked_about(folder: Path, server: Hos
             if key and b"[y/N]" in said:
                 os.write(mine, key)
                 key = b""
-        code = child.wait(30)
+        code = child.wait(60)
     finally:
         child.kill()
         child.wait()
@@ -226,7 +227,7 @@ def test_ctrl_c_ends_the_waiting_and_says_how_to_get_the_clip(folder: Path, serv
             assert line, said
             said += line
         child.send_signal(signal.SIGINT)
-        out, rest = child.communicate(timeout=30)
+        out, rest = child.communicate(timeout=120)
     finally:
         child.kill()
         child.wait()

@@ -21,7 +21,7 @@ from wan_notebook.ledger.runs import FILE, Run
 from wan_notebook.ledger.store import Ledger
 
 SUBMIT = "/services/aigc/video-generation/video-synthesis"
-FAST = {"X-Wan-Simulator": "speed=10000"}
+FAST = {"X-Wan-Simulator": "speed=1000"}
 WORD = "polishing"
 ODD = {
     "created_at": "24 November", "rev": "second", "simulated": "no", "model": 26, "resolution": 720, "duration": "2 s",

@@ -89,7 +89,7 @@ def test_a_process_killed_in_the_middle_of_writing_loses_nothing_it_had_written(
     while (line := process.stdout.readline()) and int(line) < 20:
         pass
     process.send_signal(signal.SIGKILL)
-    rest = process.communicate(timeout=30)[0].split()
+    rest = process.communicate(timeout=60)[0].split()
     ledger = Ledger(tmp_path)
     written = ledger.runs("task_id IS NOT NULL")
     assert len(written) >= max([20, *(int(n) for n in rest if n.isdigit())]) + 1
@@ -203,7 +203,7 @@ for n in range(8):
 def test_a_child_forked_while_another_thread_writes_does_not_wait_for_it_for_ever(tmp_path):
     process = python(FORKS, tmp_path)
     try:
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.communicate()

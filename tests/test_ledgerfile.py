@@ -185,7 +185,7 @@ assert ledger.trouble == ""
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the size of files")
 def test_a_disk_that_fills_up_is_said_and_once_there_is_room_the_file_gets_what_it_missed(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     ledger = Ledger(tmp_path)

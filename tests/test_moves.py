@@ -141,7 +141,7 @@ def test_a_folder_that_is_renamed_while_a_job_runs_is_said_on_its_card(tmp_path,
         server.on("GET", "/clip.mp4", Answer(body=clip))
         given = {"duration": 2, "audio": False, "base_url": server.base_url, "api_key": KEY}
         job = wan.submit(prompt="Away.", image=PHOTO, output_dir=old / "clips", **given)
-        assert gate.arrived.wait(30)
+        assert gate.arrived.wait(60)
         old.rename(tmp_path / "new")
         gate.let.set()
         assert job.result(60).path.parent == old / "clips"
@@ -161,7 +161,7 @@ def test_a_clip_comes_into_the_folder_its_notebook_is_in_now(tmp_path, clip, mon
         server.on("GET", "/clip.mp4", Answer(body=clip))
         given = {"duration": 2, "audio": False, "base_url": server.base_url, "api_key": KEY}
         job = wan.submit(prompt="Away.", image=PHOTO, **given)
-        assert gate.arrived.wait(30)
+        assert gate.arrived.wait(60)
         old.parent.rename(new.parent)
         gate.let.set()
         assert job.result(60).path.parent == new / "wan_outputs"
@@ -182,7 +182,7 @@ def test_members_of_a_sweep_that_wait_go_along_with_their_folder(tmp_path, monke
         given = {"duration": 2, "audio": False, "base_url": service.base_url, "api_key": KEY, "yes": True}
         with service.hold_submits() as held:
             grid = wan.sweep(prompt="Away.", image=PHOTO, seed=[1, 2, 3], **given)
-            held.wait(30)
+            held.wait(60)
             until(lambda: all(job.update.media for job in grid))
             old.rename(new)
         clips = grid.result(60)

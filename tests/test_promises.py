@@ -99,7 +99,7 @@ def sounds(model: str) -> list[str]:
 
 
 def _check(one: Wanted, job: wan.Job) -> None:
-    clip, paid, dry = job.result(120).clip, job.update.cost, wan.dry_run(job.request, region="simulator")
+    clip, paid, dry = job.result(280).clip, job.update.cost, wan.dry_run(job.request, region="simulator")
     assert dry.as_dict()["clip"] == {
         "width": clip.width,
         "height": clip.height,

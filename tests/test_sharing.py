@@ -104,7 +104,7 @@ def test_the_rate_holds_over_several_processes(tmp_path):
         subprocess.Popen([sys.executable, "-c", SUBMITTER, str(tmp_path), who], stdout=subprocess.PIPE, text=True)
         for who in "ab"
     ]
-    assert [process.communicate(timeout=60)[0].strip() for process in begun] == ["", ""]
+    assert [process.communicate(timeout=120)[0].strip() for process in begun] == ["", ""]
     runs = Ledger(tmp_path).runs()
     assert len(runs) == 8
     for run in runs:  # whenever between leaving and answer each arrives: never three within a second of its clock

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUBMIT = "/services/aigc/video-generation/video-synthesis"
-FAST = {"X-Wan-Simulator": "speed=100000"}
+FAST = {"X-Wan-Simulator": "speed=1000"}
 
 
 def cost(amount: str | None, currency: str = "USD") -> Cost:

@@ -152,5 +152,5 @@ def test_no_more_are_at_the_service_than_run_at_once_and_as_many_that_wait(servi
     assert service.tasks_at_work == 10
     grid.cancel()
     service.speed = 1000
-    assert grid.wait(60)
+    assert grid.wait(120)
     assert service.answers["submit", 200] == 10

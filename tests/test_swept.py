@@ -34,7 +34,7 @@ def made(tmp_path_factory):
         patch.chdir(folder)
         how = {"base_url": service.base_url, "api_key": KEY, "yes": True, "audio": False, "duration": 2}
         grid = wan.sweep(image=PHOTO, prompt=PROMPTS, seed=[1, 2], **how)
-        grid.wait(60)
+        assert grid.wait(120)
     return folder, grid
 
 
