@@ -99,7 +99,7 @@ class Faulty:
         Share of its requests that meet a fault drawn from all.
     **scripts : list of str
         Faults of a phase, in order; None for none. ``status`` is an unknown word, ``types`` and ``types 3`` are wrong
-        types, ``no address`` a SUCCEEDED without its URL, ``outage`` closes everything for ``away`` seconds of the clock.
+        types, ``no address`` a SUCCEEDED without its URL, ``outage`` closes everything for ``away``.
     away : float
         Seconds of the clock that an outage lasts.
     watched : bool

@@ -43,7 +43,9 @@ def waiting(ledger: Ledger, *names: str, **more) -> None:
         ledger.add(Run(name, "waiting", time.time(), **{**PLACE, **more}))
 
 
-def test_no_more_are_sent_in_a_second_than_the_model_takes_and_each_model_for_itself(ledger):
+def test_no_more_are_sent_in_a_second_than_the_model_takes_and_each_model_for_itself(ledger, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # no second passes while it is asked
     waiting(ledger, "a", "b", "c")
     waiting(ledger, "other", model="m2")
     waiting(ledger, "elsewhere", endpoint="https://elsewhere.example")
@@ -53,14 +55,14 @@ def test_no_more_are_sent_in_a_second_than_the_model_takes_and_each_model_for_it
     assert ledger.run("a").state == "submitting"
     for name in ("other", "elsewhere"):
         assert slot(ledger, name, per_second=2, most=None, speed=1) == 0
-    ledger.update("a", sent_at=time.time() - 9)
+    ledger.update("a", sent_at=now - 9)
     assert slot(ledger, "c", per_second=2, most=None, speed=1) > 0, "it may arrive now"
-    ledger.update("a", state="following", task_id="1", submitted_at=time.time() - 0.5)
+    ledger.update("a", state="following", task_id="1", submitted_at=now - 0.5)
     assert slot(ledger, "c", per_second=2, most=None, speed=1) > 0, "it may have arrived half a second ago"
-    ledger.update("a", submitted_at=time.time() - 1.1)
+    ledger.update("a", submitted_at=now - 1.1)
     assert slot(ledger, "c", per_second=2, most=None, speed=1) == 0
     for name in ("a", "b", "c"):
-        ledger.update(name, sent_at=time.time() + 3600)
+        ledger.update(name, sent_at=now + 3600)
     waiting(ledger, "after a clock was set back")
     assert slot(ledger, "after a clock was set back", per_second=2, most=None, speed=1) == 0
 

@@ -28,7 +28,7 @@ __all__ = ["IDLE_MINUTES", "SPEED", "ensure_running", "find_running", "run", "st
 SPEED = 20.0
 SPEED_VARIABLE = "WAN_NOTEBOOK_SIMULATOR_SPEED"
 IDLE_MINUTES = 10.0
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 LOOK_SECONDS = 0.05
 ANSWER_SECONDS = 2.0
@@ -60,7 +60,7 @@ def ensure_running(home: str | Path, speed: float | None = None) -> str:
     ImportError
         The packages of the extra ``simulator`` are missing.
     RuntimeError
-        It did not answer within 20 s; the message ends with its log.
+        It did not answer within 60 s; the message ends with its log.
     """
     home = Path(home)
     found = _found(home)
