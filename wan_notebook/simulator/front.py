@@ -70,7 +70,7 @@ class Held:
         self._gate: Future[None] = Future()
         self._arrived = threading.Semaphore(0)
 
-    def wait(self, timeout: float = 10) -> None:
+    def wait(self, timeout: float = 60) -> None:
         """Return once one more submit is being held.
 
         Raises
