@@ -85,19 +85,19 @@ def arrived(request, tmp_path_factory) -> dict[str, tuple[DryRun, list[Any]]]:
             environment = {**os.environ, "DASHSCOPE_API_KEY": KEY}
             for each in dry.values():
                 run = subprocess.run(
-                    [BASH, "-c", each.curl], capture_output=True, text=True, env=environment, timeout=60, check=False
+                    [BASH, "-c", each.curl], capture_output=True, text=True, env=environment, timeout=120, check=False
                 )
                 assert '"task_id"' in run.stdout, (run.stdout, run.stderr, each.curl)
             curls = posted(sim)
             sources = json.dumps([each.sdk for each in dry.values()])
             subprocess.run(
-                [sys.executable, "-c", RUN], input=sources, text=True, check=True, env=environment, timeout=120
+                [sys.executable, "-c", RUN], input=sources, text=True, check=True, env=environment, timeout=300
             )
             sdks = posted(sim)[len(curls) :]
         with Simulator(speed=500, render="shape") as sim:
             for asked in cases.values():
                 job = wan.submit(**{"seed": 123456789, **asked}, **ours, base_url=sim.base_url, api_key=KEY)
-                assert job.wait(60)
+                assert job.wait(120)
             sent = posted(sim)
     finally:
         os.chdir(before)
