@@ -77,7 +77,7 @@ class Referee:
             [SDKS[version], "-c", SUBMIT],
             input=json.dumps([self.server.base_url, given]),
             text=True,
-            timeout=120,
+            timeout=300,
             capture_output=True,
             check=False,
         )
@@ -90,7 +90,7 @@ class Referee:
             warnings.simplefilter("ignore", UnknownModelWarning)
             jobs = [wan.submit(**given, **where, api_key=_key(OURS, name)) for name, given in cases.items()]
         for job in jobs:
-            assert job.wait(60)
+            assert job.wait(120)
             assert job.state.value == "canceled", job.exception()
 
     def submitted(self, who: str, name: str) -> Asked:

@@ -87,8 +87,9 @@ def test_a_run_of_another_key_is_said_stays_open_and_is_had_with_its_own(tmp_pat
 
 @pytest.mark.full
 def test_the_simulator_knows_a_task_under_its_own_key_alone(tmp_path, home, monkeypatch):
-    with Simulator(speed=50, render="shape") as sim:
+    with Simulator(speed=0.01, render="shape") as sim:  # so that its clip is not there before the script is killed
         run_id = killed(sim.base_url, tmp_path, home, "task_id IS NOT NULL")
+        sim.speed = 50
         assert "belongs to another key" in collect(OTHER, monkeypatch, "--wait").output
         assert Ledger(home).run(run_id).state == "detached"
         told = collect(KEY, monkeypatch, "--wait")

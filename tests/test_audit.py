@@ -47,7 +47,7 @@ def execute(folder, output):
         cwd=folder,
         env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60", "WAN_NOTEBOOK_HOME": f"{folder}-home"},
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
 

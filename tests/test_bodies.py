@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 
 import pytest
 from hostile import Answer, Hostile
@@ -17,24 +16,34 @@ from wan_notebook.service.client import WanClient
 from wan_notebook.service.connections import open_http
 
 STALL = 0.8
-SIZE = 8_000_000  # more than the system's buffers take
+SIZE = 32_000_000  # many times what the system's buffers take
 
 
-def store(listener: socket.socket, *, drips: bool) -> None:
+class Clock(asyncio.SelectorEventLoop):
+    """A loop whose time passes only where the store lets it: a machine that stands still changes nothing."""
+
+    seconds = 0.0
+
+    def time(self) -> float:
+        return self.seconds
+
+
+def store(listener: socket.socket, clock: Clock, *, drips: bool) -> None:
     """Takes a file in pieces, longer than one of them may take, and answers; or its answer comes drop by drop."""
     connection, _ = listener.accept()
     taken = 0
     with contextlib.suppress(OSError), connection:
-        connection.settimeout(30)
-        while taken < SIZE:
-            taken += len(connection.recv(65536))
-            time.sleep(0 if drips else 2.5 * STALL / (SIZE / 65536))
+        connection.settimeout(60)
+        while taken < SIZE and (piece := len(connection.recv(65536))):
+            taken += piece
+            clock.seconds += 0 if drips else 2.5 * STALL * piece / SIZE
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (100_000 if drips else 0))
         while drips:
             connection.sendall(b" ")
-            time.sleep(STALL / 20)
+            clock.seconds += STALL / 20
         while connection.recv(65536):
             pass
+    clock.seconds += 3600  # whatever is still waited for
 
 
 @pytest.mark.parametrize("drips", [False, True])
@@ -44,19 +53,26 @@ def test_a_file_may_take_its_time_and_a_store_that_only_drips_its_answer_is_left
     async def upload(base_url: str) -> str:
         async with open_http("test") as http:
             client = WanClient(http, base_url, lambda: "sk-bodies-0123456789", loopback=True)
-            return await asyncio.wait_for(client.upload(item, "wan2.6-i2v-flash", stall_seconds=STALL), 30)
+            return await client.upload(item, "wan2.6-i2v-flash", stall_seconds=STALL)
 
-    with Hostile() as server, socket.create_server(("127.0.0.1", 0)) as listener:
+    clock = Clock()
+    with (
+        Hostile() as server,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        asyncio.Runner(loop_factory=lambda: clock) as runner,
+    ):
         host = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         policy = {"policy": "p", "signature": "s", "upload_dir": "d", "upload_host": host, "oss_access_key_id": "k"}
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         server.on("GET", "/uploads", Answer(body={"data": policy}))
-        thread = threading.Thread(target=store, args=(listener,), kwargs={"drips": drips})
+        thread = threading.Thread(target=store, args=(listener, clock), kwargs={"drips": drips})
         thread.start()
         if not drips:
-            assert asyncio.run(upload(server.base_url)).startswith("oss://d/")
+            assert runner.run(upload(server.base_url)).startswith("oss://d/")
+            assert clock.seconds > 2 * STALL
         else:
             with pytest.raises(TransportError, match="the upload broke off") as caught:
-                asyncio.run(upload(server.base_url))
+                runner.run(upload(server.base_url))
             assert "nothing is billed" in str(caught.value).lower()
+            assert clock.seconds > 2 * STALL
         thread.join()

@@ -183,8 +183,9 @@ def test_jobs_that_are_under_way_join_when_their_clips_are_there(kernel: LiveKer
         where = {"DASHSCOPE_HTTP_BASE_URL": service.base_url, "DASHSCOPE_API_KEY": "sk-compare-0123456789"}
         kernel.run(f"import os; os.environ.update({where!r})\n%load_ext wan_notebook\nimport wan_notebook as wan")
         ask = "prompt='It turns.', image='images/chelsea.png', duration=2, audio=False"
-        kernel.run(f"jobs = [wan.submit({ask}, seed=seed) for seed in (1, 2)]")
-        cell = kernel.run("wan.compare(jobs)")
+        with service.hold_submits():  # neither can be there before they are compared
+            kernel.run(f"jobs = [wan.submit({ask}, seed=seed) for seed in (1, 2)]")
+            cell = kernel.run("wan.compare(jobs)")
         page = cell.bundles[0]["text/html"]
         assert ("<video" in page, page.count("under way")) == (False, 2)
         assert "seed" in cell.bundles[0]["text/plain"]

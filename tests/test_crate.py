@@ -57,7 +57,7 @@ def graph(folder) -> dict[str, dict]:
 def judged(crate, tmp_path) -> dict:
     done = subprocess.run(
         [sys.executable, JUDGE, crate, tmp_path / "cache"],
-        capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path,
+        capture_output=True, text=True, timeout=300, check=True, cwd=tmp_path,
     )  # fmt: skip
     return json.loads(done.stdout)
 
@@ -199,7 +199,7 @@ def test_without_its_extra_two_lines_say_what_to_install(made, tmp_path):
     code = "import sys; sys.modules['rocrate'] = None; from wan_notebook.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "export", made / "n.ipynb", "--crate", tmp_path / "crate"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines() == [

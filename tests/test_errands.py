@@ -114,6 +114,16 @@ def test_a_double_click_inserts_one_cell(desk: Path) -> None:
     assert "Inserted below" in news(form)
 
 
+@pytest.mark.full
+def test_a_double_click_inserts_one_cell_also_where_its_picture_takes_long_to_keep(desk: Path) -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (2000, 1600, 3), dtype="uint8")
+    form, sent = wan.form(prompt="x", image=noise), []
+    frontend.form_pages().asked(types.SimpleNamespace(comm_id="slow", send=sent.append), [form.model_id])
+    form.errands.insert.click()
+    form.errands.insert.click()
+    assert [one["type"] for one in sent] == ["insert"]
+
+
 # Load record
 
 

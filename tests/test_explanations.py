@@ -93,7 +93,7 @@ MESSAGES = [
 
 @pytest.fixture(scope="module")
 def service():
-    with Simulator(speed=2000, render="shape") as simulator:
+    with Simulator(speed=500, render="shape") as simulator:
         yield simulator
 
 

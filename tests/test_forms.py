@@ -19,6 +19,7 @@ import wan_notebook as wan
 from wan_notebook.facts.catalog import catalog
 from wan_notebook.facts.nouns import ParameterInfo
 from wan_notebook.forms.pickers import field_for
+from wan_notebook.hall.session import session
 from wan_notebook.request.declaration import parameters
 from wan_notebook.simulator import Simulator
 
@@ -458,6 +459,23 @@ def test_a_double_click_starts_one_job_and_its_row_ends_with_the_clip(connected,
     assert row.cancel.layout.display == "none"
 
 
+@pytest.mark.full
+def test_a_click_that_had_to_wait_for_the_one_before_it_starts_no_second_job(connected, monkeypatch):
+    form = wan.form(**{**GOOD, "prompt": "The cat yawns."}, duration=2, audio=False)
+    show = form.shown_here
+
+    def slowly(call):
+        made = show(call)
+        time.sleep(1.5)
+        return made
+
+    monkeypatch.setattr(form, "shown_here", slowly)
+    form.generate.click()
+    form.generate.click()
+    (job,) = form.jobs
+    assert job.result(60).path.is_file()
+
+
 def test_a_request_that_was_made_before_costs_nothing_unless_a_new_clip_is_asked_for(connected, service):
     form = wan.form(**{**GOOD, "prompt": "The cat sneezes."}, duration=2, audio=False)
     form.generate.click()
@@ -484,7 +502,7 @@ def press_again(form):
 
 
 def test_a_pending_job_is_cancelled_by_its_row(desk, monkeypatch):
-    with Simulator(speed=1, render="shape") as slow:
+    with Simulator(speed=0.01, render="shape") as slow:  # it stays PENDING for minutes
         monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", slow.base_url)
         form = wan.form(**GOOD, duration=2)
         form.generate.click()
@@ -497,14 +515,19 @@ def test_a_pending_job_is_cancelled_by_its_row(desk, monkeypatch):
 
 
 def test_a_running_job_can_no_longer_be_cancelled_and_the_row_says_so(desk, monkeypatch):
-    with Simulator(speed=20, render="shape") as slow:
+    with Simulator(speed=0.01, render="shape") as slow:
         monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", slow.base_url)
         form = wan.form(**GOOD, duration=2)
         form.generate.click()
         (job,), (row,) = form.jobs, form.rows.children
+        until(lambda: job.status == "PENDING")
+        slow.clock.advance(3)  # it begins to run, and stays RUNNING until the clock is moved on
+        session().runner.look(job.task_id)
         until(lambda: "too late to cancel" in said(row.text))
         assert row.cancel.disabled
+        slow.speed = 20
         slow.clock.advance(600)
+        session().runner.look(job.task_id)
         until(job.done)
 
 

@@ -198,7 +198,7 @@ def test_the_command_line_prints_each_form(record, tmp_path):
 
     def printed(form):
         return subprocess.run(
-            [SCRIPT, "methods", path, "--format", form], capture_output=True, text=True, timeout=60, check=True
+            [SCRIPT, "methods", path, "--format", form], capture_output=True, text=True, timeout=180, check=True
         ).stdout
 
     told = wan.methods(path)

@@ -134,7 +134,8 @@ def test_the_dry_run_in_a_notebook_leaves_private_texts_out_and_print_shows_them
 
 def test_private_is_an_option_a_setting_and_no_parameter(kernel):
     kernel.run('%load_ext wan_notebook\n%config WanMagics.region = "simulator"\n%config WanMagics.private = True')
-    kernel.run(f"%%wan_i2v a --image images/chelsea.png --duration 3 --no-audio --wait\n{PROMPT}")
+    line = "--image images/chelsea.png --duration 3 --no-audio --wait"
+    kernel.run(f"%%wan_i2v a {line}\n{PROMPT}", timeout=180)  # which starts a simulator, too
     assert kernel.run("print(a.record['private'], a.record['request']['sent']['input']['prompt'].keys())").text == (
         "True dict_keys(['sha256'])\n"
     )
@@ -142,7 +143,7 @@ def test_private_is_an_option_a_setting_and_no_parameter(kernel):
     assert "SyntaxError" in "".join(wrong.error)
     assert "heron" not in "".join(wrong.error)
     kernel.run("%config WanMagics.private = False")
-    kernel.run(f"%%wan_i2v b --private --image images/chelsea.png --duration 3 --no-audio --wait\n{PROMPT}")
+    kernel.run(f"%%wan_i2v b --private {line}\n{PROMPT}", timeout=180)
     assert kernel.run("print(b.record['private'])").text == "True\n"
 
 

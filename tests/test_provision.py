@@ -151,7 +151,11 @@ def test_a_picture_that_cannot_be_made_to_fit_is_refused_before_any_submit(servi
 def test_a_small_picture_travels_as_it_is_told(service: Simulator, in_folder: Path) -> None:
     for way, how in (("auto", "base64"), ("base64", "base64"), ("oss", "oss")):
         begun = len(service.requests)
+        service.speed = 20  # an upload policy lasts for 300 s of its clock: 15 s; a second one would be asked for
         job = start(service, "images/rocket.jpg", upload=way)
+        while not bodies(service, begun) and not job.done():
+            job.wait(0.05)
+        service.speed = 500
         job.result(60)
         asked = service.requests[begun:]
         (body,) = bodies(service, begun)

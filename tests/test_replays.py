@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from caller import tone
-from hostile import Answer, Gate, Hostile
+from hostile import Answer, Hostile
 from PIL import Image
 from saved import notebook, sealed
 
@@ -312,15 +312,15 @@ def test_nothing_is_paid_before_somebody_said_yes(server, ran, capsys):
 
 
 def test_a_replay_makes_a_new_clip_and_two_at_once_are_one(server, ran):
-    gate = Gate(body={"output": {"task_id": "task-1", "task_status": "RUNNING"}}, headers=FAST)
     finished = server._find("GET", "/tasks/task-1")
-    server.on("GET", "/tasks/", gate, finished)
+    server.on("GET", "/tasks/", Answer(body={"output": {"task_id": "task-1", "task_status": "RUNNING"}}, headers=FAST))
     one = again(server)
-    assert gate.arrived.wait(30)
+    while one.status != "RUNNING" and not one.done():
+        one.wait(0.05)
     two = again(server)
     while two.update.from_run is None and not two.done():
         two.wait(0.05)
-    gate.let.set()
+    server.on("GET", "/tasks/", finished)
     assert two.result().record["from_run"] == one.run_id
     assert one.result().record["from_run"] is None
     assert len(bodies(server)) == 2
@@ -384,11 +384,11 @@ def test_the_run_is_chosen_by_cell_name_or_id_and_a_clip_speaks_for_itself(serve
 def test_in_a_notebook_old_and_new_stand_side_by_side(kernel):
     kernel.run('%load_ext wan_notebook\n%config WanMagics.region = "simulator"')
     source = "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --wait\nThe cat blinks."
-    kernel.run(source)
+    kernel.run(source, timeout=180)  # which starts a simulator, too
     kernel.run("import json; print(json.dumps(cat.record))")
     record = json.loads(kernel.run("print(json.dumps(cat.record))").text)
     notebook(kernel.folder, (source, [record]))
-    cell = kernel.run("job = %wan_replay n.ipynb --cell cat\njob.wait()", cell_id="cell-2")
+    cell = kernel.run("job = %wan_replay n.ipynb --cell cat\njob.wait()", cell_id="cell-2", timeout=180)
     assert cell.error is None, cell.error
     assert "the same request: its body is the recorded one" in cell.text
     kernel.until(lambda: cell.bundles[0]["text/html"].count("<video") == 2, what="two players")
@@ -412,7 +412,7 @@ def test_on_the_command_line_it_says_asks_and_prints_the_new_clip(server, ran, w
             capture_output=True,
             text=True,
             env=environment,
-            timeout=60,
+            timeout=180,
         )
 
     refused = call()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from caller import data_uri, picture
+from caller import PATIENCE, data_uri, picture
 from referee import BOTH, NAMES, NEW, OLD, OURS, asked_for, documented, headers, service_headers, sitting
 
 from wan_notebook.simulator import Simulator
@@ -247,7 +247,10 @@ def test_the_fields_that_set_the_price_are_always_said(referee: Referee, name: s
 
 
 def test_the_simulator_takes_every_one_of_our_bodies(referee: Referee) -> None:
-    with Simulator(speed=1_000_000, render="shape") as service, httpx.Client(base_url=service.base_url) as http:
+    with (
+        Simulator(speed=1_000_000, render="shape") as service,
+        httpx.Client(base_url=service.base_url, timeout=PATIENCE) as http,
+    ):
         for name in EVERY:
             ours = referee.submitted(OURS, name)
             if b"oss://" in ours.body or b"wan9.9" in ours.body:  # nothing was uploaded there; no such model there

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import httpx
 import pytest
-from caller import Caller, data_uri, files, picture, served, tone
+from caller import PATIENCE, Caller, data_uri, files, picture, served, tone
 from PIL import Image
 
 from wan_notebook.simulator import Simulator
@@ -25,7 +25,7 @@ RESOLVE = {"X-DashScope-OssResourceResolve": "enable"}
 
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Simulator]:
-    with Simulator(speed=20, render="shape") as running:
+    with Simulator(speed=1, render="shape") as running:  # an upload policy lasts for 300 s of its clock
         yield running
 
 
@@ -188,7 +188,7 @@ def test_the_store_refuses_an_upload_that_breaks_its_policy(sim: Simulator, call
     for name in ("policy", "key"):
         without = {field: value for field, value in form.items() if field != name}
         assert _send(policy, without).status_code == 400
-    assert httpx.post(policy["upload_host"], content=b"x", trust_env=False).status_code == 400
+    assert httpx.post(policy["upload_host"], content=b"x", trust_env=False, timeout=PATIENCE).status_code == 400
     assert (_send(policy, form).status_code, _send(policy, form).status_code) == (200, 409)
     other = _form(policy, "other.jpg")
     sim.clock.advance(policy["expire_in_seconds"])
@@ -200,7 +200,7 @@ def test_the_store_refuses_an_upload_that_breaks_its_policy(sim: Simulator, call
 
 def test_a_policy_is_for_a_model_that_exists_and_a_key(sim: Simulator, caller: Caller) -> None:
     ask = {"action": "getPolicy", "model": FLASH}
-    assert httpx.get(f"{sim.base_url}/uploads", params=ask, trust_env=False).status_code == 401
+    assert httpx.get(f"{sim.base_url}/uploads", params=ask, trust_env=False, timeout=PATIENCE).status_code == 401
     assert caller.http.get("/uploads", params={**ask, "model": "wan9"}).json()["message"] == "Model not exist."
     assert caller.http.get("/uploads", params={"model": FLASH}).status_code == 400
 
@@ -312,12 +312,14 @@ def _form(policy: dict[str, Any], name: str) -> dict[str, str]:
 def _send(policy: dict[str, Any], form: dict[str, str], *, file_last: bool = True) -> httpx.Response:
     parts: list[Any] = [(name, (None, value)) for name, value in form.items()]
     parts.insert(len(parts) if file_last else 0, ("file", ("cat.jpg", picture(), "image/jpeg")))
-    return httpx.post(policy["upload_host"], files=parts, trust_env=False)
+    return httpx.post(policy["upload_host"], files=parts, trust_env=False, timeout=PATIENCE)
 
 
 def _upload(caller: Caller, data: bytes, name: str) -> str:
     policy = _policy(caller)
     form = _form(policy, name)
-    answer = httpx.post(policy["upload_host"], data=form, files={"file": (name, data)}, trust_env=False)
+    answer = httpx.post(
+        policy["upload_host"], data=form, files={"file": (name, data)}, trust_env=False, timeout=PATIENCE
+    )
     assert (answer.status_code, answer.content) == (200, b"")
     return f"oss://{form['key']}"

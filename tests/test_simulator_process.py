@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from caller import Caller
+from caller import PATIENCE, Caller
 
 from wan_notebook.simulator import ensure_running, find_running, stop
 
@@ -40,7 +41,7 @@ class Running:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -48,14 +49,14 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def answers(base_url: str) -> bool:
     try:
-        return httpx.get(f"{base_url}/_simulator", trust_env=False).status_code == 200
+        return httpx.get(f"{base_url}/_simulator", trust_env=False, timeout=PATIENCE).status_code == 200
     except httpx.TransportError:
         return False
 
 
 def test_several_kernels_share_one_process_and_a_new_one_knows_nothing_of_the_old(home: Path) -> None:
     kernels = [subprocess.Popen([sys.executable, "-c", ASK, str(home)], stdout=subprocess.PIPE) for _ in range(2)]
-    found = {kernel.communicate(timeout=60)[0].decode().strip() for kernel in kernels}
+    found = {kernel.communicate(timeout=2 * PATIENCE)[0].decode().strip() for kernel in kernels}
     base_url = ensure_running(home)
     assert found == {base_url, find_running(home)}
     card = json.loads((home / "simulator.json").read_text())
@@ -66,7 +67,7 @@ def test_several_kernels_share_one_process_and_a_new_one_knows_nothing_of_the_ol
 
     with Caller(Running(base_url)) as caller:
         task_id = caller.accepted("[simulate: FAILED]")
-        assert caller.state(task_id) == "PENDING"
+        assert caller.state(task_id) != "UNKNOWN"
     assert stop(home)
     assert not answers(base_url)
     assert find_running(home) is None
@@ -86,8 +87,22 @@ def test_one_that_was_killed_is_replaced(home: Path, monkeypatch: pytest.MonkeyP
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not answers(base_url))
     again = ensure_running(home)
-    assert httpx.get(again + "/x", trust_env=False).headers["x-wan-simulator"] == "speed=7"
+    assert httpx.get(again + "/x", trust_env=False, timeout=PATIENCE).headers["x-wan-simulator"] == "speed=7"
     assert len(list((home / "simulator").glob("run-*"))) == 1
+
+
+@pytest.mark.full
+def test_one_that_is_busy_for_a_while_is_waited_for_and_not_replaced(home: Path) -> None:
+    base_url = ensure_running(home)
+    with Caller(Running(base_url)) as caller:
+        task_id = caller.accepted("[simulate: FAILED]")
+        pid = json.loads((home / "simulator.json").read_text())["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        going_on = threading.Timer(5, os.kill, (pid, signal.SIGCONT))
+        going_on.start()
+        assert ensure_running(home) == base_url
+        going_on.join()
+        assert caller.state(task_id) != "UNKNOWN"
 
 
 def test_a_card_that_points_elsewhere_is_not_believed(home: Path) -> None:
@@ -114,7 +129,7 @@ def test_what_keeps_it_from_starting_is_said(home: Path, monkeypatch: pytest.Mon
 def test_it_ends_by_itself_when_nobody_asks_any_more(home: Path, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     command = [*MODULE, "--home", str(home), "--idle-minutes", "0.01", "--ready-file", str(ready)]
-    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+    assert subprocess.run(command, timeout=2 * PATIENCE, check=False).returncode == 0
     assert not answers(ready.read_text().removesuffix("\n"))
     assert not (home / "simulator.json").exists()
     assert not list((home / "simulator").glob("run-*"))
@@ -127,7 +142,7 @@ def test_interrupting_it_in_a_terminal_is_no_error(tmp_path: Path, end: signal.S
         wait_for(ready.exists)
         assert answers(ready.read_text().strip())
         process.send_signal(end)
-        assert process.communicate(timeout=30)[1] == ""
+        assert process.communicate(timeout=PATIENCE)[1] == ""
         assert process.returncode == 0
 
 

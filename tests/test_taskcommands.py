@@ -140,7 +140,7 @@ def test_attach_follows_to_the_clip_and_prints_its_path(tmp_path):
         environment = {**os.environ, "DASHSCOPE_HTTP_BASE_URL": sim.base_url, "DASHSCOPE_API_KEY": KEY}
         done = subprocess.run(
             [SCRIPT, "attach", task_id, "--name", "found", "--output-dir", "clips"],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90, check=False,
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (path,) = done.stdout.splitlines()
@@ -168,7 +168,7 @@ def test_attach_that_ends_without_a_clip_says_why_and_an_interrupt_how_to_go_on(
         if "RUNNING" in line:
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     assert (process.returncode, out) == (1, "")
     assert "interrupted" in err
     assert "Run the same command again" in err

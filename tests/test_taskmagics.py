@@ -52,7 +52,7 @@ def test_an_attached_task_has_its_card_its_variable_and_its_record(notebook, cur
         "PENDING",
         "attached",
     )
-    assert "cat.cancel()" in cell.bundles[0]["text/html"]
+    notebook.until(lambda: "cat.cancel()" in cell.bundles[0]["text/html"])
     again = notebook.run(f"%wan_attach {task_id} dog", cell_id="another")
     assert again.error is None
     assert notebook.run("print(dog is cat)").text == "True\n"
@@ -68,7 +68,7 @@ def test_the_card_of_a_job_whose_variable_is_another_jobs_now_names_it_by_its_pl
     place = notebook.run(
         "import wan_notebook; print([job is pet for job in wan_notebook.jobs()].index(True))", cell_id="place"
     ).text
-    assert f"jobs()[{int(place) - 1}].cancel()" in first.bundles[0]["text/html"]
+    notebook.until(lambda: f"jobs()[{int(place) - 1}].cancel()" in first.bundles[0]["text/html"])
     notebook.until(lambda: "pet.cancel()" in second.bundles[0]["text/html"])
     assert notebook.run("del pet").error is None
     notebook.until(lambda: f"jobs()[{int(place)}].cancel()" in second.bundles[0]["text/html"])
@@ -108,7 +108,7 @@ def test_where_nobody_looks_later_the_cell_waits_and_raises_what_went_wrong(note
     curl.sim.clock.advance(3600)
     cell = notebook.run(f"%wan_attach {task_id} {line}", **how)
     assert "DataInspectionFailed" in "\n".join(cell.error)
-    assert cell.record["state"] == "failed"
+    notebook.until(lambda: cell.record["state"] == "failed")
 
 
 WRONG = {

@@ -99,7 +99,9 @@ def test_a_replay_shows_an_earlier_clip_first(tmp_path: Path) -> None:
     assert found(tmp_path, data)[0][0] == "differs"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     prompt=st.text(st.characters(categories=["L", "N", "P", "S", "Zs"], include_characters="\n"), max_size=300),
     error=st.text(max_size=300),

@@ -126,7 +126,7 @@ class Errands:
         self.tell("The dry run is shown below the form; nothing was sent, nothing is billed.", GREEN)
 
     def _insert(self, _: object) -> None:
-        form = self._form
+        form, pressed_at = self._form, time.monotonic()
         try:
             request = form.request
             usual = Settings.resolve(preferences=frontend.preferences()).region
@@ -135,7 +135,7 @@ class Errands:
         except (WanError, OSError) as error:
             self.trouble(error)
             return
-        if (text, True) == (self._inserted, time.monotonic() - self._inserted_at < AGAIN_SECONDS):
+        if (text, True) == (self._inserted, pressed_at - self._inserted_at < AGAIN_SECONDS):
             return
         self._inserted, self._inserted_at = text, time.monotonic()
         copy = tag("div", COPY, source(text))

@@ -259,6 +259,8 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
                 self.price.asks = isinstance(error, BudgetError)
                 self._conclude()
                 return
+            finally:
+                self._started = time.monotonic()  # what was clicked meanwhile waited for this
             self.price.reset()
             self.errands.tell("")
             self.jobs.append(job)

@@ -28,10 +28,9 @@ __all__ = ["IDLE_MINUTES", "SPEED", "ensure_running", "find_running", "run", "st
 SPEED = 20.0
 SPEED_VARIABLE = "WAN_NOTEBOOK_SIMULATOR_SPEED"
 IDLE_MINUTES = 10.0
-START_SECONDS = 60.0
-STOP_SECONDS = 15.0
+START_SECONDS = STOP_SECONDS = 60.0  # of a busy machine; what has ended is noticed at once
 LOOK_SECONDS = 0.05
-ANSWER_SECONDS = 2.0
+CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 20.0  # where nobody listens, that shows at once; one that does may be busy
 TAIL = 1500
 """Characters of the log shown when it does not start."""
 NEEDED = ("starlette", "uvicorn", "python_multipart", "httpx", "av", "PIL")
@@ -84,7 +83,7 @@ def stop(home: str | Path) -> bool:
     Raises
     ------
     RuntimeError
-        It still answers after 15 s.
+        It still answers after 60 s.
     """
     home = Path(home)
     found = _found(home, any_version=True)
@@ -154,7 +153,8 @@ def _ask(base_url: str) -> dict[str, Any] | None:
     import httpx
 
     try:
-        answer = httpx.get(f"{base_url}/_simulator", timeout=ANSWER_SECONDS, trust_env=False)
+        patience = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        answer = httpx.get(f"{base_url}/_simulator", timeout=patience, trust_env=False)
         value = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return None
@@ -183,8 +183,8 @@ def _start(home: Path, speed: float) -> dict[str, Any]:
     _started[child.pid] = child
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        found = _found(home)
-        if found is not None and found["pid"] == child.pid:
+        begun = (_read(_card(home)) or {}).get("pid") == child.pid  # not the card of one that was killed
+        if begun and (found := _found(home)) is not None:
             return found
         if child.poll() is not None:
             break
