@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,18 @@ def test_one_that_was_killed_is_replaced(home: Path, monkeypatch: pytest.MonkeyP
     wait_for(lambda: not answers(base_url))
     again = ensure_running(home)
     assert httpx.get(again + "/x", trust_env=False).headers["x-wan-simulator"] == "speed=7"
+    assert len(list((home / "simulator").glob("run-*"))) == 1
+
+
+@pytest.mark.full
+def test_one_that_stands_still_for_a_while_is_not_taken_for_dead(home: Path) -> None:
+    base_url = ensure_running(home)
+    pid = json.loads((home / "simulator.json").read_text())["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    goes_on = threading.Timer(7, os.kill, (pid, signal.SIGCONT))
+    goes_on.start()
+    assert ensure_running(home) == base_url
+    goes_on.join()
     assert len(list((home / "simulator").glob("run-*"))) == 1
 
 
