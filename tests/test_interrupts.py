@@ -188,6 +188,35 @@ def test_a_child_forked_after_a_clip_was_made_and_looked_at_comes_to_its_end(fol
             os.killpg(process.pid, signal.SIGKILL)  # with the child, where it hangs
 
 
+FORKED_MEANWHILE = """
+import importlib.abc, signal, threading
+from wan_notebook.media.stills import frame
+class Slow(importlib.abc.MetaPathFinder):
+    begun = threading.Event()
+    def find_spec(self, name, path=None, target=None):
+        if name == "av.container" and not self.begun.is_set():
+            self.begun.set()
+            time.sleep(1)
+sys.meta_path.insert(0, Slow())
+look = lambda: frame("clip.mp4", 0, run_id="run-1")
+threading.Thread(target=look).start()
+Slow.begun.wait()
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    look()
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.full
+def test_a_child_forked_while_the_first_clip_is_looked_at_can_look_at_clips_itself(folder, server):
+    (folder / "clip.mp4").write_bytes(a_clip())
+    said, complaints = script(server, folder, FORKED_MEANWHILE).communicate(timeout=200)
+    assert said.strip() == "0", complaints
+
+
 PHASES = {"submit": "may be running", "poll": "goes on at the simulator", "download": "The clip was made; task"}
 
 
