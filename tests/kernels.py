@@ -66,7 +66,7 @@ class LiveKernel:
         self.manager.start_kernel(cwd=str(self.folder), env=self.environment)
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=120)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,7 +91,7 @@ class LiveKernel:
         cell = self.cells[message["header"]["msg_id"]] = Cell(message["header"]["msg_id"])
         return cell
 
-    def run(self, code: str, *, timeout: float = 60, **how: Any) -> Cell:
+    def run(self, code: str, *, timeout: float = 120, **how: Any) -> Cell:
         """Execute ``code`` and wait until the kernel is idle again."""
         cell = self.send(code, **how)
         self.until(lambda: cell.idle, timeout, f"the cell did not end: {code[:80]}")
@@ -99,7 +99,7 @@ class LiveKernel:
 
     def answer(self, text: str) -> str:
         """Type ``text`` when the kernel asks for it; what it asked, with ``(unseen)`` before it for a password."""
-        asked = self.client.get_stdin_msg(timeout=30)["content"]
+        asked = self.client.get_stdin_msg(timeout=120)["content"]
         self.client.input(text)
         return f"{'(unseen) ' if asked['password'] else ''}{asked['prompt']}"
 
@@ -107,7 +107,7 @@ class LiveKernel:
         """The stop button."""
         self.manager.interrupt_kernel()
 
-    def until(self, condition: Callable[[], object], timeout: float = 60, what: str = "condition not met") -> None:
+    def until(self, condition: Callable[[], object], timeout: float = 120, what: str = "condition not met") -> None:
         """Take messages in until ``condition()`` holds."""
         end = time.monotonic() + timeout
         while not condition():

@@ -22,7 +22,7 @@ given = json.loads(sys.argv[1])
 count = given.pop("count", 1)
 jobs = [wan.submit(**given) for _ in range(count)]
 for job in jobs:
-    error = job.exception(60)
+    error = job.exception(200)
     print(json.dumps({
         "run": job.run_id, "task": job.task_id, "state": job.state, "notes": job.update.notes,
         "from_run": job.update.from_run, "cost": str(job.update.cost), "record": job.record,
@@ -50,7 +50,7 @@ def start(base_url: str, folder: Path, home: Path, **given: Any) -> subprocess.P
 
 def outcomes(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     """What became of the jobs of a process, once it has ended."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     return [json.loads(line) for line in out.splitlines()]
 
@@ -62,7 +62,7 @@ def run(base_url: str, folder: Path, home: Path, **given: Any) -> list[dict[str,
 
 def until(condition: Callable[[], object]) -> None:
     """Wait for something that other processes bring about."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)

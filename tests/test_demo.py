@@ -101,18 +101,18 @@ def test_sync_copies_the_records_of_a_saved_notebook(demonstration, tmp_path):
     stripped = tmp_path / "stripped.ipynb"
     nbformat.write(notebook, stripped)
     before = stripped.read_bytes()
-    subprocess.run([SCRIPT, "sync", stripped, "--output", tmp_path / "out.ipynb"], check=True, timeout=60)
+    subprocess.run([SCRIPT, "sync", stripped, "--output", tmp_path / "out.ipynb"], check=True, timeout=120)
     assert stripped.read_bytes() == before
     again = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     assert [dict(cell.metadata.get("wan_notebook", {})) for cell in again.cells] == kept
-    subprocess.run([SCRIPT, "sync", stripped], check=True, timeout=60)
+    subprocess.run([SCRIPT, "sync", stripped], check=True, timeout=120)
     assert stripped.read_bytes() == (tmp_path / "out.ipynb").read_bytes()
 
 
 def test_sync_refuses_what_is_no_notebook(tmp_path):
     (tmp_path / "no.ipynb").write_text("print(1)\n")
     done = subprocess.run(
-        [SCRIPT, "sync", tmp_path / "no.ipynb"], capture_output=True, text=True, timeout=60, check=False
+        [SCRIPT, "sync", tmp_path / "no.ipynb"], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -123,18 +123,18 @@ def test_the_simulator_says_when_it_is_ready_and_ends_when_interrupted(tmp_path)
     ready = tmp_path / "ready"
     process = subprocess.Popen([SCRIPT, "simulator", "--speed", "5", "--ready-file", ready], stdout=subprocess.PIPE)
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not ready.exists():
             assert time.monotonic() < end
             assert process.poll() is None
             time.sleep(0.05)
         (base_url,) = ready.read_text().splitlines()
         assert base_url.endswith("/api/v1")
-        answer = httpx.get(f"{base_url}/tasks/none", headers={"Authorization": "Bearer sk-someone"})
+        answer = httpx.get(f"{base_url}/tasks/none", headers={"Authorization": "Bearer sk-someone"}, timeout=60)
         assert answer.headers["X-Wan-Simulator"] == "speed=5"
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=15)
+        process.communicate(timeout=120)
 
 
 @pytest.mark.full

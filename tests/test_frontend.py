@@ -76,7 +76,7 @@ class FrontEnd(LiveKernel):
     def answer(self, code: str, text: str) -> Cell:
         """Run a cell that asks one question and type ``text``."""
         cell = self.send(code)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while True:
             try:
                 self.client.get_stdin_msg(timeout=0.2)
@@ -199,13 +199,16 @@ class TestDisplay:
         assert shared.updates - before <= 2 * took + 1
 
     def test_the_end_is_shown_at_once(self, shared: FrontEnd) -> None:
-        cell = shared.run("display = frontend.Display.open(bundle(1), 'a')")
         before = shared.updates
-        shared.run("display.update(bundle(2, 'following')); display.update(bundle(3, 'downloaded'))")
+        cell = shared.run(
+            "opened = time.monotonic(); display = frontend.Display.open(bundle(1), 'a')\n"
+            "display.update(bundle(2, 'following')); display.update(bundle(3, 'downloaded'))\n"
+            "took = time.monotonic() - opened"
+        )
         assert cell.bundles[0]["text/plain"] == "downloaded 0"
-        shared.run("time.sleep(0.6)")  # the state that was passed over does not come back
-        assert cell.bundles[0]["text/plain"] == "downloaded 0"
-        assert shared.updates - before == 1
+        took = float(shared.run("time.sleep(0.6); print(took)").text)
+        assert cell.bundles[0]["text/plain"] == "downloaded 0"  # the state that was passed over does not come back
+        assert shared.updates - before == 1 or took >= 0.5  # on a machine that stood still nothing was passed over
 
     def test_a_tick_after_a_while_is_shown(self, shared: FrontEnd) -> None:
         cell = shared.run("display = frontend.Display.open(bundle(1), 'a')")
@@ -222,7 +225,7 @@ class TestDisplay:
             nbformat.v4.new_code_cell(source)
             for source in (TELL, f"display = frontend.Display.open(bundle(1), 'a')\n{later}\nprint('end of the code')")
         ]
-        NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        NotebookClient(notebook, iopub_timeout=100, resources={"metadata": {"path": str(tmp_path)}}).execute()
         outputs = notebook.cells[1].outputs
         assert [o.get("text") or o.data["text/plain"] for o in outputs] == ["downloaded 0", "end of the code\n"]
 
@@ -345,7 +348,7 @@ class TestWhetherThePluginIsThere:
     LOOK = "print(frontend.plugin_missing(), frontend.plugin_present())"
     WAIT = """
 def judge():
-    end = time.monotonic() + 30
+    end = time.monotonic() + 100
     while not frontend.plugin_missing() and time.monotonic() < end: time.sleep(0.05)
     frontend.Display.open({"text/plain": f"judged {frontend.plugin_missing()}"}, "judge")
 threading.Thread(target=judge).start()
@@ -438,11 +441,11 @@ class TestTheEndOfACell:
 
     def test_one_interrupt_ends_all_waiting_and_is_no_error(self, fresh: FrontEnd) -> None:
         cell = fresh.send(
-            "for _ in range(3): frontend.at_cell_end(lambda: (print('waits', flush=True), threading.Event().wait(60)))"
+            "for _ in range(3): frontend.at_cell_end(lambda: (print('waits', flush=True), threading.Event().wait(600)))"
         )
         fresh.until(lambda: "waits" in cell.text)
         fresh.manager.interrupt_kernel()
-        fresh.until(lambda: cell.idle, 20)
+        fresh.until(lambda: cell.idle, 100)
         assert cell.text.count("waits") == 1
         assert "goes on" in cell.text
         assert cell.error is None

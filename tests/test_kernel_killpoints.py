@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hostile import Answer, Gate, Hostile
+from processes import until
 from test_faults import a_clip
-from test_killpoints import ARRIVED, FAST, SUBMIT, THROTTLED, UNPAID, answers
+from test_killpoints import ARRIVED, FAST, LATER, RUNNING, SUBMIT, THROTTLED, UNPAID, answers
 from test_resumption import Page
 
 from wan_notebook.ledger.store import Ledger
 
 MAGIC = "%%wan_i2v cat --image images/chelsea.png --duration 2 --no-audio --seed 7{}\nThe cat looks up."
-RUNNING = Answer(body={"output": {"task_id": "task-1", "task_status": "RUNNING"}}, headers=FAST)
 WRITTEN = {
     "the ledger says waiting": "waiting",
     "the ledger says following": "following",
@@ -31,13 +30,6 @@ def clip() -> bytes:
     return a_clip()
 
 
-def until(condition) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def reach(point: str, server: Hostile, folder: Path, good: dict[tuple[str, str], Answer]) -> Gate | None:
     """Let the service stand still at a point; what has to be let through afterwards."""
     if point in ARRIVED:
@@ -47,7 +39,7 @@ def reach(point: str, server: Hostile, folder: Path, good: dict[tuple[str, str],
         server.on(method, path, *earlier, gate)
         return gate
     if point == "the ledger says waiting":
-        server.on("POST", SUBMIT, Answer(429, THROTTLED))  # no simulator: it waits for seconds
+        server.on("POST", SUBMIT, Answer(429, THROTTLED, LATER))
     elif point in ("the ledger says following", ALONG):
         server.on("GET", "/tasks/task-1", RUNNING)
     elif point == HALF:

@@ -52,7 +52,7 @@ def test_jupyterlab_lists_it_as_enabled() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     lines = [line for line in (listed.stdout + listed.stderr).splitlines() if f" {NAME} " in line]
     assert len(lines) == 1
@@ -73,7 +73,7 @@ def test_the_script_is_javascript() -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine; the browser tests run the script all the same")
-    subprocess.run([node, "--check", str(PLUGIN)], check=True, timeout=60)
+    subprocess.run([node, "--check", str(PLUGIN)], check=True, timeout=120)
 
 
 def test_names_limits_and_states_are_those_of_the_kernel() -> None:

@@ -24,7 +24,7 @@ RUN = """
 import nbformat
 from nbclient import NotebookClient
 notebook = nbformat.read("notebook.ipynb", as_version=4)
-NotebookClient(notebook, timeout=240).execute()
+NotebookClient(notebook, timeout=240, iopub_timeout=100).execute()
 nbformat.write(notebook, "notebook.ipynb")
 """
 HEADLESS = {  # "sync": what README says has to be run afterwards

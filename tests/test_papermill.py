@@ -30,7 +30,7 @@ def executed(folder, photos, cells):
         env={**os.environ, "WAN_NOTEBOOK_SIMULATOR_SPEED": "60", "WAN_NOTEBOOK_HOME": f"{folder}-home"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     return done, nbformat.read(folder / "out.ipynb", as_version=4)
@@ -80,5 +80,5 @@ def test_a_notebook_that_fails_later_on_is_stamped_too(tmp_path, photos):
 def test_the_engine_is_there_whichever_is_imported_first():
     for first in ("import papermill", "from wan_notebook.papermill import WanEngine", "import wan_notebook.papermill"):
         code = f"{first}\nfrom papermill.engines import papermill_engines as e\nprint(e.get_engine('wan').__name__)"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
         assert done.stdout.strip() == "WanEngine"

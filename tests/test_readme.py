@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from processes import until
 from saved import notebook
 
 import wan_notebook as wan
@@ -65,7 +66,7 @@ def printed(shown: str, *arguments: str, code: int) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == code
     for part in re.split(r"\[…\]|\n", shown):
@@ -102,6 +103,7 @@ def test_its_python_runs_as_it_stands(block, in_folder, monkeypatch):
         monkeypatch.setenv("WAN_NOTEBOOK_HOME", str(in_folder / "home"))
         cat, dog = (wan.submit(prompt="Up.", image="images/chelsea.png", duration=2, seed=seed) for seed in (1, 2))
         cat.result()
+        until(lambda: dog.task_id)
         names = {"wan": wan, "job": cat, "cat": cat, "dog": dog, "task_id": dog.task_id}
         code = compile(block, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         coroutine = eval(code, names)  # noqa: S307  the README's own

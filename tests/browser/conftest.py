@@ -40,7 +40,7 @@ def browser(chromium: str) -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        running = playwright.chromium.launch(executable_path=chromium, args=list(QUIET), timeout=120_000)
         yield running
         running.close()
 

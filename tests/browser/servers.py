@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
-START_SECONDS = 90
+START_SECONDS = 150
+PATIENCE_SECONDS = 100  # with what comes at once on a quiet machine
 HEIGHT = 900  # of every window
 # Command; name of the application; a notebook's address; is it shared, with jupyter-collaboration?
 # Without `reset` JupyterLab opens the notebooks of the last time, too.
@@ -101,7 +102,7 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
-            self._process.wait(15)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -128,7 +129,7 @@ class Server:
     def ask(self, method: str, path: str, url: str | None = None) -> Any:
         """Call the server's REST interface."""
         request = urllib.request.Request((url or self.url) + path, method=method)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             body = answer.read()
         return json.loads(body) if body else None
 
@@ -205,7 +206,7 @@ class NotebookPage:
         self.complaints: list[str] = []
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self._complain(str(error)))
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
 
     def _listen(self, said: ConsoleMessage) -> None:
         if said.type == "error":
@@ -232,7 +233,7 @@ class NotebookPage:
         """Run JavaScript that may use ``app``, ``panel``, ``model`` (the notebook's) and ``argument``."""
         return self.page.evaluate(f"async (argument) => {{ {PANEL} {body} }}", argument)
 
-    def until(self, condition: str, argument: object = None, *, timeout: float = 30) -> None:
+    def until(self, condition: str, argument: object = None, *, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until a JavaScript expression over ``app``, ``panel``, ``model``, ``argument`` holds."""
         self.page.wait_for_function(
             f"(argument) => {{ {PANEL} return {condition}; }}", arg=argument, timeout=timeout * 1000, polling=50
@@ -276,7 +277,7 @@ class NotebookPage:
         nbformat.validate(saved)
         return saved
 
-    def saved(self, done: Callable[[Any], object], *, timeout: float = 30) -> Any:
+    def saved(self, done: Callable[[Any], object], *, timeout: float = PATIENCE_SECONDS) -> Any:
         """Save, and the file once it is as ``done`` says: a shared document is written a little later."""
         end = time.monotonic() + timeout
         while True:

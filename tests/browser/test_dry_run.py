@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.full]
 PROMPT = 'The cat\'s "tail" costs $5 at 100% \\n `ls` 猫\n  and   stays.'
 LOOK = f"%%wan_i2v cat --image images/chelsea.png --duration 3 --crop 4:3 --dry-run\n{PROMPT}"
 REFUSED = "%wan_i2v --image images/chelsea.png --region virginia -n"
+DETAILS = ".jp-OutputArea details pre"
 COPY = """() => [...document.querySelectorAll(".jp-OutputArea details pre")].map(pre => {
     pre.closest("details").open = true;
     getSelection().selectAllChildren(pre);
@@ -31,6 +32,7 @@ def test_what_is_copied_from_the_page_is_the_command_itself(lab: Desk, photos: P
     page.run_all()
     page.wait_idle()
     curl, sdk = page.cell(3)["outputs"][0]["text"].rstrip("\n").split("\0")
+    page.page.wait_for_selector(DETAILS, state="attached")
     copied = page.page.evaluate(COPY)
     assert curl in copied
     assert sdk in copied
@@ -47,7 +49,7 @@ def test_what_is_copied_from_the_page_is_the_command_itself(lab: Desk, photos: P
     stranger.write_text(changed, encoding="utf-8")  # another text, so Jupyter's signature of it is not known
     again = lab.open(stranger)
     assert again.js("return model.cells.get(1).trusted;") is False
-    again.page.wait_for_selector(".jp-OutputArea details pre", state="attached")
+    again.page.wait_for_selector(DETAILS, state="attached")
     copied = again.page.evaluate(COPY)
     assert curl in copied
     assert sdk in copied

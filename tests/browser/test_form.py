@@ -23,6 +23,7 @@ MIME = "application/vnd.wan-notebook.v1+json"
 TYPED_KEY = "sk-typed-fedcba9876543210"
 FORM = 1  # the cell with %wan_form
 TURN_MS = 10_500  # after which the second of two pages has written what the first could not
+SMALL = "img[alt='Image, as it will be sent']"
 FOCUSED = "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
 
 
@@ -80,7 +81,6 @@ def all_downloaded(notebook: NotebookPage, count: int) -> None:
     notebook.until(
         f"{seen}(model.cells.get(argument[0]).outputs).filter(s => s === 'downloaded').length === argument[1]",
         [FORM, count],
-        timeout=60,
     )
 
 
@@ -104,6 +104,7 @@ def test_a_form_is_filled_in_and_each_click_adds_a_card_to_its_own_cell(opened: 
     press_again(opened)
     all_downloaded(opened, 2)
     video = page.locator(".jp-Cell").nth(FORM).locator("video")
+    video.nth(1).wait_for(state="attached")
     assert video.count() == 2
     video.first.evaluate("v => v.readyState >= 1 || new Promise(done => v.onloadedmetadata = done)")
 
@@ -181,6 +182,13 @@ def filled(notebook: NotebookPage, prompt: str = "The cat slowly turns its head.
     notebook.page.get_by_text("451 × 300 pixels").wait_for()
 
 
+def looked_at(notebook: NotebookPage) -> None:
+    """Wait for the small picture, which comes a moment after the words about it and takes its place."""
+    small = notebook.page.locator(SMALL)
+    small.wait_for()
+    notebook.page.wait_for_function("e => e.complete && e.naturalHeight > 0", arg=small.element_handle())
+
+
 def scrolling(notebook: NotebookPage) -> list[str]:
     """What of the form has a scroll bar, texts to write aside."""
     found: list[str] = notebook.page.locator(".jp-OutputArea-output .widget-vbox").first.evaluate(
@@ -213,9 +221,10 @@ def test_a_click_reaches_the_cell_of_the_form_after_the_page_was_reloaded_and_th
     filled(opened, "The cat yawns twice.")
     press_again(opened)
     downloaded = f"model.cells.get(2).outputs.toJSON().filter(o => o.data?.['{MIME}']?.state === 'downloaded').length"
-    opened.until(f"{downloaded} === 2", timeout=60)
+    opened.until(f"{downloaded} === 2")
     page.get_by_role("button", name="Dry run").click()
-    opened.until("JSON.stringify(model.cells.get(2).outputs.toJSON()).includes('The cat yawns twice')")
+    dry = seen.replace(".length", ".map(o => JSON.stringify(o.data))")
+    opened.until(f"{dry}.some(told => told.includes('The cat yawns twice'))", 2)
     assert opened.js(f"return {seen}", 2) == 1, "a dry run takes the place of the earlier one"
     opened.save()
     assert [run.state for run in opened.notebook().cells[2].metadata.wan_notebook.runs] == ["downloaded", "downloaded"]
@@ -280,7 +289,8 @@ def test_a_variable_of_the_notebook_is_suggested_and_taken_as_the_picture(opened
     image = page.get_by_label("Image", exact=True)
     image.fill("$phot")
     page.get_by_text("There is no variable phot in this notebook.").wait_for()
-    assert "$photo" in image.evaluate("e => [...e.list.options].map(o => o.value)")
+    offered = "e => [...e.list?.options ?? []].some(o => o.value === '$photo')"
+    page.wait_for_function(offered, arg=image.element_handle())
     image.fill("$photo")
     page.get_by_text("$photo: 800 × 600 pixels").wait_for()
     page.get_by_role("button", name="Insert as cell").click()
@@ -330,6 +340,7 @@ def test_a_form_whose_kernel_was_restarted_can_be_read_as_before_and_answers_onc
     filled(opened, "The cat sneezes.")
     page.get_by_role("button", name="More settings").click()
     page.get_by_label("Shot type", exact=True).wait_for()
+    looked_at(opened)
     tops = "[...document.querySelectorAll('.wan-field')].map(e => [e.offsetLeft, e.offsetWidth, e.offsetHeight])"
     before = page.evaluate(tops)
     opened.restart()
@@ -423,7 +434,7 @@ def test_two_people_have_a_shared_form_and_each_card_and_cell_is_there_once(
         page.page.get_by_role("button", name="Dry run").click()
         for each in (mine, theirs):
             done = ",".join(["downloaded"] * number)
-            each.until(f"{cards} === argument[1] && {dry} === 1", [FORM, done], timeout=60)
+            each.until(f"{cards} === argument[1] && {dry} === 1", [FORM, done])
     theirs.page.get_by_role("button", name="Insert as cell").click()
     for each in (mine, theirs):
         each.until("model.cells.length === 4")
@@ -434,11 +445,13 @@ def test_two_people_have_a_shared_form_and_each_card_and_cell_is_there_once(
 
 
 @pytest.mark.full
-def test_how_the_form_looks(opened: NotebookPage, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_the_form_looks(
+    opened: NotebookPage, service: Simulator, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Light, dark, narrow, with errors, running, finished: kept to be looked at, and measured here."""
     page = opened.page
     monkeypatch.setattr("servers.HEIGHT", 1500)  # the whole form in one picture
-    small = page.locator("img[alt='Image, as it will be sent']")
+    small = page.locator(SMALL)
     opened.screenshot(pictures / "form-empty.png")
     filled(opened)
     small.wait_for()
@@ -463,9 +476,11 @@ def test_how_the_form_looks(opened: NotebookPage, pictures: Path, monkeypatch: p
     page.get_by_role("button", name="Fewer settings").click()
     page.get_by_role("button", name="Load record").click()
     page.get_by_label("Crop", exact=True).wait_for(state="hidden")
+    monkeypatch.setattr(service, "speed", 2)  # it is at the service until there is a picture of that
     page.get_by_role("button", name="Generate", exact=True).click()
     page.get_by_text(re.compile("Clip 1: .* at the service")).wait_for()
     opened.screenshot(pictures / "form-running.png")
+    service.speed = 100
     all_downloaded(opened, 1)
     page.get_by_text("0 spent: made before").wait_for()
     opened.screenshot(pictures / "form-finished.png")

@@ -88,7 +88,7 @@ def sticks_out(page: NotebookPage, cell: int) -> list[str]:
 def test_players_of_a_comparison_start_pause_and_seek_together(opened: NotebookPage, pictures: Path) -> None:
     page = opened.page
     opened.run_cell(2)
-    opened.until(READY, 8, timeout=60)
+    opened.until(READY, 8)
     shoot(opened, pictures, f"compare-{opened.server.kind}", 2)
     assert sticks_out(opened, 2) == []
     page.set_viewport_size({"width": 1100, "height": TALL})
@@ -99,7 +99,7 @@ def test_players_of_a_comparison_start_pause_and_seek_together(opened: NotebookP
     page.evaluate(f"{PLAYERS}[3].play()")  # any one of them
     spread = f"(t => Math.max(...t) - Math.min(...t))({TIMES})"
     under_way = f"{PLAYERS}.every(v => !v.paused && v.currentTime > 0.5)"
-    opened.until(f"{under_way} && {spread} < 0.25", timeout=90)
+    opened.until(f"{under_way} && {spread} < 0.25", timeout=150)
     page.evaluate(f"{PLAYERS}[6].pause()")
     opened.until(f"{PLAYERS}.every(v => v.paused && !v.seeking) && {spread} < 0.1")  # all show the same moment
     page.evaluate(f"{PLAYERS}[1].currentTime = 1.5")
@@ -108,8 +108,9 @@ def test_players_of_a_comparison_start_pause_and_seek_together(opened: NotebookP
     page.get_by_label("Loop").uncheck()
     page.get_by_role("button", name="Play all").click()
     opened.until(f"{PLAYERS}.every(v => v.ended)")
+    page.evaluate(f"{PLAYERS}.forEach(v => v.playbackRate = 0.25)")  # the beginning lasts
     page.get_by_role("button", name="Play all").click()  # from the beginning again
-    opened.until(f"{PLAYERS}.every(v => !v.paused && v.currentTime < 1.5)")
+    opened.until(f"{PLAYERS}.every(v => !v.paused && v.currentTime < 3.5)")
     page.get_by_role("button", name="Pause").click()
     opened.until(f"{PLAYERS}.every(v => v.paused)")
     page.get_by_label("Time of all players").fill("250")
@@ -121,19 +122,20 @@ def test_nothing_but_the_script_is_missing_where_nobody_trusts_the_notebook(
     opened: NotebookPage, lab: Desk, pictures: Path
 ) -> None:
     opened.run_cell(2)
-    opened.until(READY, 8, timeout=60)
+    opened.until(READY, 8)
     opened.save()
     copy = lab.folder / "from somebody else.ipynb"
     copy.write_text(opened.path.read_text(encoding="utf-8").replace("all(job", " all(job"))
     stranger = lab.open(copy)
     assert stranger.js("return model.cells.get(2).trusted;") is False
-    stranger.until(READY, 8, timeout=60)
+    stranger.until(READY, 8)
     stranger.page.get_by_text("Each player works by itself here").wait_for()
     assert stranger.page.locator(".jp-OutputArea-output button, .jp-OutputArea-output input").count() == 0
     shoot(stranger, pictures, "compare-untrusted", 2)
     inside = ".wan-together > div:nth-child(2)"
     grid = f"[...document.querySelectorAll('{inside}, {inside} *')].map(e => e.style.cssText)"
     assert stranger.page.evaluate(grid) == opened.page.evaluate(grid)
+    stranger.page.evaluate(f"{PLAYERS}[3].loop = true")  # its end would stop it, too
     stranger.page.evaluate(f"{PLAYERS}[3].play()")
     stranger.until(f"{PLAYERS}[3].currentTime > 0.3")
     assert stranger.page.evaluate(f"{PLAYERS}.filter(v => v.paused).length") == 7
@@ -148,11 +150,14 @@ def test_a_gallery_shows_twelve_posters_that_lead_to_their_clips(opened: Noteboo
         opened.run_cell(cell)
     page = opened.page
     output = page.locator(".jp-Cell").nth(4).locator(".jp-OutputArea-output")
+    last = page.locator(".jp-Cell").nth(5).locator(".jp-OutputArea-output img")
+    for image in (output.locator("img").first, last.first):
+        image.wait_for(state="attached")
     assert output.locator("img").count() == 11
     assert output.get_by_text("its file is gone: astronaut-").count() == 1
     assert output.locator("video").count() == 0
     assert output.get_by_text("There are more: --page 2").count() == 1
-    assert page.locator(".jp-Cell").nth(5).locator(".jp-OutputArea-output img").count() == 1
+    assert last.count() == 1
     shoot(opened, pictures, "gallery", 4)
     assert sticks_out(opened, 4) == []
     call = output.locator("code").first.inner_text()

@@ -82,9 +82,9 @@ class Work:
     def saved(self, *places: int, shown: bool = True) -> list[dict[str, Any]]:
         """The records of these cells in the saved file, which must be there, final, and nowhere else."""
         for place in places:
-            self.page.until(f'{STATE} === "downloaded"', place, timeout=120)
+            self.page.until(f'{STATE} === "downloaded"', place, timeout=200)
             if shown:
-                self.page.until(SHOWN, place, timeout=60)
+                self.page.until(SHOWN, place)
         notebook = self.page.saved(lambda read: all(_state(read.cells[place]) == "downloaded" for place in places))
         runs = []
         for place, cell in enumerate(notebook.cells):
@@ -125,7 +125,7 @@ def begun(desk: Desk, service: Simulator, photos: Path) -> Work:
 def work(desk: Desk, service: Simulator, photos: Path) -> Iterator[Work]:
     """A notebook with a job that goes on; the page must stay without complaints."""
     at_work = begun(desk, service, photos)
-    at_work.page.until(f'{STATE} === "following"', JOB, timeout=60)
+    at_work.page.until(f'{STATE} === "following"', JOB)
     yield at_work
     assert at_work.page.complaints == []
 
@@ -239,7 +239,7 @@ def two(shared: Desk, service: Simulator, photos: Path) -> Iterator[tuple[Work, 
     mine = begun(shared, service, photos)
     mine.page.saved(lambda read: _state(read.cells[JOB]) == "following")
     theirs = shared.open(mine.page.path)
-    theirs.until(f'{STATE} === "following"', JOB, timeout=60)
+    theirs.until(f'{STATE} === "following"', JOB)
     yield mine, theirs
     said = mine.page.complaints + theirs.complaints
     assert [line for line in said if "Comm not found" not in line] == []  # JupyterLab: of the other page's
@@ -249,8 +249,8 @@ def test_two_people_have_the_shared_notebook_open(two: tuple[Work, NotebookPage]
     mine, theirs = two
     mine.ends()
     mine.saved(JOB)
-    theirs.until(f'{STATE} === "downloaded"', JOB, timeout=60)
-    theirs.until(SHOWN, JOB, timeout=60)
+    theirs.until(f'{STATE} === "downloaded"', JOB)
+    theirs.until(SHOWN, JOB)
     for page in (mine.page, theirs):
         assert len(page.cell(JOB)["outputs"]) == 1
 
@@ -261,7 +261,7 @@ def test_somebody_else_moves_the_cell_of_a_shared_notebook(two: tuple[Work, Note
     mine.page.until(f"{STATE} !== undefined", 2)
     mine.ends()
     mine.saved(2)
-    theirs.until(SHOWN, 2, timeout=60)
+    theirs.until(SHOWN, 2)
     assert len(theirs.cell(2)["outputs"]) == 1
 
 
@@ -280,9 +280,9 @@ def test_without_the_plugin_the_video_is_shown_and_sync_brings_the_records(
     desk.context.route("**/extensions/wan-notebook/**", lambda route: route.abort())
     try:
         work = begun(desk, service, photos)
-        work.page.until(f"{TEXT}.includes('Recorded in the output only')", JOB, timeout=60)
+        work.page.until(f"{TEXT}.includes('Recorded in the output only')", JOB)
         work.ends()
-        work.page.until(SHOWN, JOB, timeout=120)
+        work.page.until(SHOWN, JOB, timeout=200)
     finally:
         desk.context.unroute_all()
     work.page.save()

@@ -24,7 +24,6 @@ from wan_notebook.hall.versions import versions
 from wan_notebook.ledger import sharing
 from wan_notebook.ledger.identity import Turns
 from wan_notebook.ledger.journal import Journal
-from wan_notebook.ledger.owners import held_at_forks
 from wan_notebook.ledger.rows import first_row
 from wan_notebook.ledger.store import Ledger
 from wan_notebook.record.provenance import MIME, build_record
@@ -35,6 +34,7 @@ from wan_notebook.service.polling import Pacer
 from wan_notebook.tasks import JobState, JobUpdate, iso_utc
 from wan_notebook.windows import rendering
 from wan_notebook.words.addresses import is_loopback, without_workspace
+from wan_notebook.words.forks import held_at_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence

@@ -30,8 +30,9 @@ from wan_notebook.ledger.database import (
     transaction,
     which,
 )
-from wan_notebook.ledger.owners import held_at_forks, host, itself
+from wan_notebook.ledger.owners import host, itself
 from wan_notebook.ledger.runs import COLUMNS, FILE, UPDATE
+from wan_notebook.words.forks import held_at_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,12 +7,8 @@ import secrets
 import socket
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import threading
-
-__all__ = ["LEASE_SECONDS", "held_at_forks", "host", "is_gone", "is_shared", "is_there", "itself", "payer"]
+__all__ = ["LEASE_SECONDS", "host", "is_gone", "is_shared", "is_there", "itself", "payer"]
 
 LEASE_SECONDS = 15.0  # a process that has said nothing for so long is taken for dead
 SHARED_FILE_SYSTEMS = frozenset(
@@ -51,13 +47,6 @@ def is_gone(where: str, pid: int, begun: str) -> bool:
 def is_there(where: str, pid: int, begun: str) -> bool:
     """Whether that process certainly lives, however silent; False where it cannot be told from here."""
     return where == host() and bool(begun) and _begun(pid) == begun
-
-
-def held_at_forks(lock: threading.RLock) -> threading.RLock:
-    """``lock``, which no thread holds while this process forks: the child would wait for it for ever."""
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
-    return lock
 
 
 def _begun(pid: int) -> str:

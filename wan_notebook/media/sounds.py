@@ -237,9 +237,9 @@ def _mp3_frame(head: Raw) -> tuple[int, int, int] | None:
 
 def _played_seconds(data: Raw, format_: str) -> float | None:
     """Length by playing it to its end; None where that does not work."""
-    import av
+    from wan_notebook.media.stills import pyav
 
-    seconds = 0.0
+    av, seconds = pyav(), 0.0
     try:
         with av.open(io.BytesIO(data), "r", format=format_) as container:
             for sound in container.decode(container.streams.audio[0]):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wan_notebook.errors import WanError
 from wan_notebook.media.origins import Origin, digest_of
+from wan_notebook.words.forks import held_at_forks
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from PIL.Image import Image
 
-__all__ = ["Still", "evenly", "frame", "no_video", "opened", "picture_of", "spread"]
+__all__ = ["Still", "evenly", "frame", "no_video", "opened", "picture_of", "pyav", "spread"]
+
+_loading = held_at_forks(threading.RLock())
 
 
 class Still(NamedTuple):
@@ -104,8 +108,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     WanError
         The file is no MP4 video.
     """
-    import av
-
+    av = pyav()
     try:
         with av.open(str(path), format="mp4") as container:
             if not container.streams.video:
@@ -114,6 +117,13 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except (av.FFmpegError, StopIteration, OSError) as error:
         # An empty file, an HTML page saved as .mp4, a download that broke off.
         raise no_video(path, getattr(error, "strerror", None) or str(error) or "no frame in it") from None
+
+
+def pyav() -> Any:
+    """PyAV, loaded when it is first needed: a process that is forked half way through that could never load it."""
+    with _loading:
+        import av
+    return av
 
 
 def picture_of(picture: VideoFrame) -> Image:
