@@ -198,7 +198,7 @@ class Slow(importlib.abc.MetaPathFinder):
             self.begun.set()
             time.sleep(1)
 sys.meta_path.insert(0, Slow())
-look = lambda: frame("clip.mp4", 0, run_id="run-1")
+look = lambda: frame("clip.mp4", 0, run_id="run-1").save("frame.jpg")
 threading.Thread(target=look).start()
 Slow.begun.wait()
 child = os.fork()

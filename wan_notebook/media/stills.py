@@ -120,9 +120,12 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def pyav() -> Any:
-    """PyAV, loaded when it is first needed: a process that is forked half way through that could never load it."""
+    """PyAV, loaded when it is first needed: a process forked half way could never load it, nor PIL."""
     with _loading:
         import av
+        from PIL import Image
+
+        Image.preinit()  # loads more, late
     return av
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging  # noqa: F401  has its own lock at forks: taken after ours, which may be held by who asks for it
 import os
 from typing import TYPE_CHECKING
 
