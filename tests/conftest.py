@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -56,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
         NO_COLOR="1",
         PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring",  # not the one of whoever runs the tests
     )
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script started us with "&"; children shall hear Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.addaudithook(_refuse_the_world)
 
 

@@ -25,7 +25,7 @@ from wan_notebook.simulator import Simulator
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "wan-notebook"
 SUBMIT = "/services/aigc/video-generation/video-synthesis"
-FAST = {"X-Wan-Simulator": "speed=100000"}
+FAST = {"X-Wan-Simulator": "speed=1000"}
 KEY = "sk-replay-0123456789abcdef"
 PHOTO = Path(__file__).parent.parent / "notebooks" / "images" / "chelsea.png"
 ADDRESS = "https://example.com/cat.png"

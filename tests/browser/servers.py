@@ -207,6 +207,8 @@ class NotebookPage:
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self._complain(str(error)))
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        # What a person would press when a shared document takes more than 5 s to load:
+        page.add_locator_handler(page.get_by_role("button", name="Continue waiting"), lambda button: button.click())
 
     def _listen(self, said: ConsoleMessage) -> None:
         if said.type == "error":
