@@ -19,6 +19,7 @@ from wan_notebook.engine.runner import Runner
 from wan_notebook.engine.spending import Terms
 from wan_notebook.errors import InvalidRequestError
 from wan_notebook.facts.catalog import catalog
+from wan_notebook.forks import held_at_forks
 from wan_notebook.hall.switchboard import Switchboard
 from wan_notebook.hall.versions import versions
 from wan_notebook.ledger import sharing
@@ -34,7 +35,6 @@ from wan_notebook.service.polling import Pacer
 from wan_notebook.tasks import JobState, JobUpdate, iso_utc
 from wan_notebook.windows import rendering
 from wan_notebook.words.addresses import is_loopback, without_workspace
-from wan_notebook.words.forks import held_at_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wan_notebook.errors import NOT_BILLED, WanError
+from wan_notebook.forks import held_at_forks
 from wan_notebook.ledger.database import (
     EMPTY,
     LOG_ALONE,
@@ -32,7 +33,6 @@ from wan_notebook.ledger.database import (
 )
 from wan_notebook.ledger.owners import host, itself
 from wan_notebook.ledger.runs import COLUMNS, FILE, UPDATE
-from wan_notebook.words.forks import held_at_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

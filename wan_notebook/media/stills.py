@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wan_notebook.errors import WanError
+from wan_notebook.forks import held_at_forks
 from wan_notebook.media.origins import Origin, digest_of
-from wan_notebook.words.forks import held_at_forks
 
 if TYPE_CHECKING:
     import os
