@@ -246,7 +246,6 @@ class Form(VBox):  # type: ignore[misc]  # ipywidgets comes without types
             if self._ready is None or self.generate.disabled:
                 return
             request, settings = self._ready
-            self._started = time.monotonic()
             row = JobRow(f"Clip {len(self.jobs) + 1}")
             # A callback cannot ask: what has to be confirmed is confirmed above the button. Each press is counted by
             # itself, so that the second is no new clip.
