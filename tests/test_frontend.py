@@ -199,16 +199,18 @@ class TestDisplay:
         assert shared.updates - before <= 2 * took + 1
 
     def test_the_end_is_shown_at_once(self, shared: FrontEnd) -> None:
-        before = shared.updates
-        cell = shared.run(
-            "opened = time.monotonic(); display = frontend.Display.open(bundle(1), 'a')\n"
-            "display.update(bundle(2, 'following')); display.update(bundle(3, 'downloaded'))\n"
-            "took = time.monotonic() - opened"
-        )
-        assert cell.bundles[0]["text/plain"] == "downloaded 0"
-        took = float(shared.run("time.sleep(0.6); print(took)").text)
+        took = 1.0
+        while took >= 0.5:  # on a machine that stood still nothing was passed over: once more
+            before = shared.updates
+            cell = shared.run(
+                "opened = time.monotonic(); display = frontend.Display.open(bundle(1), 'a')\n"
+                "display.update(bundle(2, 'following')); display.update(bundle(3, 'downloaded'))\n"
+                "took = time.monotonic() - opened"
+            )
+            assert cell.bundles[0]["text/plain"] == "downloaded 0"
+            took = float(shared.run("time.sleep(0.6); print(took)").text)
         assert cell.bundles[0]["text/plain"] == "downloaded 0"  # the state that was passed over does not come back
-        assert shared.updates - before == 1 or took >= 0.5  # on a machine that stood still nothing was passed over
+        assert shared.updates - before == 1
 
     def test_a_tick_after_a_while_is_shown(self, shared: FrontEnd) -> None:
         cell = shared.run("display = frontend.Display.open(bundle(1), 'a')")
@@ -341,6 +343,7 @@ class TestTheLineToThePlugin:
         fresh.run("frontend.listen({}.get); frontend.listen({'a': bundle(1)}.get)")
         fresh.attach("a")
         fresh.until(lambda: len(fresh.heard) == 2)
+        assert fresh.heard[1]["run_id"] == "a"
 
 
 class TestWhetherThePluginIsThere:

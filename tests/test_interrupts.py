@@ -78,7 +78,7 @@ def test_the_stop_button_ends_a_wait_at_once_and_says_that_the_job_goes_on(noteb
     cell = notebook.send(WAITS[how])
     notebook.until(lambda: waits(cell))
     notebook.interrupt()
-    notebook.until(lambda: cell.idle, 100, f"{how}: still waiting")  # the job itself never ends
+    notebook.until(lambda: cell.idle, 20, f"{how}: still waiting")  # the job itself never ends
     said = "\n".join(cell.error or [cell.text])
     if how != "gather":  # what asyncio raises there is its own
         assert "goes on" in said
@@ -94,7 +94,7 @@ def test_a_cell_that_waits_because_nobody_looks_later_is_interrupted_once(notebo
     cell = notebook.send(WAITS.get(code, code), cell_id=None, allow_stdin=False)
     notebook.until(lambda: waits(cell))
     notebook.interrupt()
-    notebook.until(lambda: cell.idle, 100, "it waits once more")
+    notebook.until(lambda: cell.idle, 20, "it waits once more")
     said = "\n".join(cell.error or [cell.text])
     assert "no longer waiting" in said
     assert "The job goes on" in said
